@@ -1,0 +1,53 @@
+/*
+ * A plan is a policy compiled for one engine on this host: the limits, what each control became
+ * and the level that follows by the fixed table. Made before anything runs; copied into every
+ * outcome.
+ */
+#ifndef PSB_PLAN_H
+#define PSB_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pysandbox.h"
+
+#define PLAN_CONTROL_MAP(X)                                                                        \
+	X(memory) X(cpu) X(wall) X(processes) X(filesystem) X(workspace) X(network) X(syscalls)    \
+	X(signals) X(ipc) X(privileges) X(identity) X(devices) X(host_memory) X(state_reset)       \
+	X(hardware_speculation) X(imports)
+
+enum plan_control {
+#define X(name) CONTROL_##name,
+	PLAN_CONTROL_MAP(X)
+#undef X
+	CONTROL_COUNT
+};
+
+enum control_by { BY_ABSENT = 0, BY_ADVISORY, BY_RUNTIME, BY_KERNEL, BY_HYPERVISOR };
+
+struct control {
+	enum control_by by;
+	char how[96]; /* comma-separated mechanisms, e.g. "cgroup-v1,rlimit-as" */
+};
+
+enum import_mode { IMPORTS_DENY_LIST = 0, IMPORTS_ALLOW_LIST, IMPORTS_OFF };
+
+struct plan {
+	const char *engine; /* static */
+	char rung[8];
+	int level;
+	struct control controls[CONTROL_COUNT];
+	struct psb_limits limits; /* complete: every field non-zero */
+	char policy_name[64];
+	char policy_sha256[65];
+	enum import_mode import_mode;
+	char *import_list; /* owned; comma-separated dotted names */
+	char *python;      /* owned; absolute path */
+	char *preload;     /* owned; comma-separated, may be "" */
+	char *libexec;     /* owned */
+	char python_version[16]; /* "3.11", filled by the engine's plan() */
+	uint32_t pool_size;
+	bool single_use;
+};
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * The engine interface: one const table per engine, listed in src/core/registry.c. An engine
+ * delivers bytes and evidence; it decodes no frame and picks no status.
+ *
+ * An instance's life: prepare() -> PREPARING -> READY -> start() -> RUNNING -> (stop()) -> ENDED ->
+ * recycle(), which frees it. Nothing blocks: the caller polls the descriptors of pollfds() and
+ * calls turn() (template) and pump() (instance). A template outlives its instances.
+ */
+#ifndef PSB_ENGINE_H
+#define PSB_ENGINE_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "core/evidence.h"
+#include "core/plan.h"
+#include "pysandbox.h"
+
+enum instance_state { INSTANCE_PREPARING, INSTANCE_READY, INSTANCE_RUNNING, INSTANCE_ENDED,
+		      INSTANCE_FAILED };
+
+/* Why the core stops an instance. FINISHED: a valid end frame was seen; the engine then need only
+ * see to it that no guest code runs any more, not that memory is freed. */
+enum stop_reason { STOP_FINISHED, STOP_OUTPUT, STOP_RESULT, STOP_CANCELLED, STOP_PROTOCOL };
+
+/* Where pump() delivers guest bytes. Borrowed for the call; the sink never blocks. */
+struct engine_sink {
+	void (*on_stdout)(void *context, const uint8_t *data, size_t len);
+	void (*on_stderr)(void *context, const uint8_t *data, size_t len);
+	void (*on_frames)(void *context, const uint8_t *data, size_t len);
+	void *context;
+};
+
+struct engine_probe {
+	bool available;
+	int level;
+	char rung[8];
+	char missing[504];
+};
+
+struct engine_template;
+struct engine_instance;
+
+#define ENGINE_MAX_POLLFDS 8
+
+struct engine_ops {
+	const char *name;
+	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
+	 * may be NULL. */
+	void (*probe)(const char *forced_rung, struct engine_probe *out);
+	/* Fills plan->controls, level, rung and how-texts for this host. */
+	int (*plan)(struct plan *plan, struct psb_error *err);
+	int (*template_open)(const struct plan *plan, struct engine_template **out,
+			     struct psb_error *err);
+	/* Handles whatever arrived for the template; an error means the template is dead and err
+	 * says why (shown in `unavailable` and fallback reasons). */
+	int (*turn)(struct engine_template *tmpl, struct psb_error *err);
+	int (*template_fd)(const struct engine_template *tmpl); /* pollable for turn() */
+	int (*prepare)(struct engine_template *tmpl, struct engine_instance **out,
+		       struct psb_error *err);
+	enum instance_state (*state)(const struct engine_instance *instance);
+	/* Begins the request. `request` is the encoded byte string of src/ipc/request.h and must
+	 * stay valid until the instance has ended. From here on code may have run. */
+	int (*start)(struct engine_instance *instance, const struct psb_limits *limits,
+		     const uint8_t *request, size_t request_len, struct psb_error *err);
+	/* Descriptors that matter now (the template's is included); returns how many. */
+	size_t (*pollfds)(const struct engine_instance *instance,
+			  struct pollfd fds[ENGINE_MAX_POLLFDS]);
+	/* Moves bytes both ways without blocking; state() tells when it has ended. */
+	int (*pump)(struct engine_instance *instance, const struct engine_sink *sink,
+		    struct psb_error *err);
+	/* Ends it now. Idempotent, never blocks, async-signal-safe. The instance is ENDED when
+	 * evidence is final. */
+	void (*stop)(struct engine_instance *instance, enum stop_reason reason);
+	void (*evidence)(const struct engine_instance *instance, struct evidence *out);
+	/* After ENDED: a directory descriptor of the dead guest's workspace, or -1 with err. The
+	 * last guest process is dead when it returns. The caller closes it. */
+	int (*workspace)(struct engine_instance *instance, struct psb_error *err);
+	/* Kills if needed, reaps in the background, frees. Any state. NULL is fine. */
+	void (*recycle)(struct engine_instance *instance);
+	void (*template_close)(struct engine_template *tmpl);
+};
+
+#endif
