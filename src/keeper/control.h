@@ -1,0 +1,95 @@
+/*
+ * The two control protocols around the keeper. Both run over SOCK_SEQPACKET pairs: one message is
+ * one datagram of exactly one struct, so there is nothing to parse and nothing to resynchronise.
+ *
+ *   host library <-> keeper   trusted both ways (same program, same user)
+ *   keeper <-> zygote side    the keeper trusts no byte of it: a message only ever names a slot
+ *                             that the keeper is spawning, and the sender's pid comes from the
+ *                             kernel (SO_PASSCRED), checked to be a child of the keeper's own
+ *
+ * No user data travels here: requests and output go host <-> instance over pipes.
+ */
+#ifndef PSB_KEEPER_CONTROL_H
+#define PSB_KEEPER_CONTROL_H
+
+#include <stdint.h>
+
+#include "core/evidence.h"
+
+#define KEEPER_VERSION 1u
+#define KEEPER_MAX_SLOTS 64u
+#define KEEPER_CONTROL_FD 3
+#define KEEPER_TEXT_BYTES 400u
+
+/* The caps an instance is prepared with, or tightened to. */
+struct slot_limits {
+	uint64_t wall_ms;
+	uint64_t cpu_ms;
+	uint64_t memory_bytes;
+	uint64_t workspace_bytes;
+	uint64_t workspace_files;
+	uint64_t open_files;
+	uint64_t processes;
+};
+
+/* First message to the keeper. */
+struct keeper_config {
+	uint32_t version;
+	uint32_t rung; /* enum jail_rung */
+	uint32_t slots;
+	uint32_t single_use;
+	struct slot_limits limits;
+	char python[512];
+	char python_prefix[512]; /* of the base installation: holds lib/pythonX.Y */
+	char venv[512];          /* "" or the venv's directory */
+	char python_version[16];
+	char libexec[512];
+	char preload[1024];
+	char spare_env[2][128];  /* "NAME=value" passed on to the interpreter, or "" */
+};
+
+enum host_message_type { HOST_PREPARE = 1, HOST_ARM, HOST_START, HOST_STOP, HOST_WORKSPACE,
+			 HOST_RELEASE };
+
+/* Host -> keeper. HOST_PREPARE carries four descriptors: request, stdout, stderr, result. */
+struct host_message {
+	uint32_t type;
+	uint32_t slot;
+	struct slot_limits limits; /* of HOST_ARM */
+};
+
+enum keeper_message_type { KEEPER_READY = 1, KEEPER_ARMED, KEEPER_ENDED, KEEPER_WORKSPACE,
+			   KEEPER_SLOT_FAILED, KEEPER_TEMPLATE_FAILED };
+
+/* Keeper -> host. KEEPER_WORKSPACE carries one descriptor, or none when there is no workspace. */
+struct keeper_message {
+	uint32_t type;
+	uint32_t slot;
+	struct evidence evidence;         /* of KEEPER_ENDED */
+	char text[KEEPER_TEXT_BYTES];     /* of the two failures */
+};
+
+/* Keeper -> zygote, with the four descriptors of the slot. */
+struct spawn_message {
+	uint32_t slot;
+	uint32_t uid; /* inside the namespace; 0: keep */
+	uint64_t workspace_bytes;
+	uint64_t workspace_files;
+	uint64_t open_files;
+	uint64_t processes;
+	char workspace[64]; /* rungs C and D: the slot's directory */
+};
+
+enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_UP };
+
+/* Zygote side -> keeper: INIT from the pid namespace's init, HELLO (with the workspace's
+ * descriptor) and READY from the guest before it runs foreign code, FAILED from either, UP from
+ * the zygote when its imports are done. */
+struct spawn_reply {
+	uint32_t type;
+	uint32_t slot;
+	int32_t sys_errno;
+	char text[56];
+};
+
+#endif
