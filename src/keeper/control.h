@@ -73,6 +73,8 @@ struct keeper_message {
 struct spawn_message {
 	uint32_t slot;
 	uint32_t uid; /* inside the namespace; 0: keep */
+	uint32_t rung;
+	uint32_t allow_fork;
 	uint64_t workspace_bytes;
 	uint64_t workspace_files;
 	uint64_t open_files;
