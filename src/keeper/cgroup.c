@@ -1,0 +1,446 @@
+/*
+ * Theory of operation: a keeper owns one group "psb-<pid>-<start time>" below the group it was
+ * started in (v1: one per controller; v2: one), with one child group per slot and, on v2, one for
+ * the zygote. A slot's group outlives its executions: counters are read as differences from the
+ * base taken when an instance becomes ready. Groups that a killed keeper left behind are empty and
+ * removed by the next start.
+ * Trust: all paths and numbers here come from the kernel or the keeper; guests never see them.
+ */
+#include "keeper/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "keeper/procfs.h"
+
+/* The group's slack above the soft limit (RLIMIT_AS), so that Python's MemoryError comes first. */
+#define WALL_SLACK_BYTES (8u << 20)
+
+static const char *const names_v1[CGROUP_CONTROLLERS] = {"memory", "pids", "cpuacct"};
+
+static size_t controller_count(const struct cgroup_host *host)
+{
+	return host->unified ? 1 : CGROUP_CONTROLLERS;
+}
+
+static int write_at(int dir, const char *file, const char *text)
+{
+	auto_fd fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+static int write_number_at(int dir, const char *file, uint64_t number)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, number);
+	return write_at(dir, file, text);
+}
+
+static ssize_t read_fd(int fd, char *text, size_t size)
+{
+	ssize_t n = pread(fd, text, size - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+static ssize_t read_at(int dir, const char *file, char *text, size_t size)
+{
+	auto_fd fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+
+	text[0] = '\0';
+	return fd < 0 ? -1 : read_fd(fd, text, size);
+}
+
+static uint64_t number_at(int dir, const char *file)
+{
+	char text[64];
+
+	return read_at(dir, file, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+/* The number after "key " at a line's start, 0 if there is none. */
+static uint64_t keyed_number(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
+		if (*line == '\n')
+			line++;
+		if (strncmp(line, key, len) == 0 && line[len] == ' ')
+			return strtoull(line + len, NULL, 10);
+	}
+	return 0;
+}
+
+static uint64_t keyed_at(int dir, const char *file, const char *key)
+{
+	char text[1024];
+
+	return read_at(dir, file, text, sizeof(text)) > 0 ? keyed_number(text, key) : 0;
+}
+
+/* Finds this process's path in the line of `controller` ("" for v2) of /proc/self/cgroup. */
+static bool own_path(const char *self, const char *controller, char *out, size_t size)
+{
+	auto_file file = fopen(self, "re");
+	char line[512];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		char *list = strchr(line, ':');
+		char *path = list ? strchr(list + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		path[strcspn(path, "\n")] = '\0';
+		if (strcmp(list + 1, controller) == 0 && strlen(path) < size) {
+			(void)snprintf(out, size, "%s", strcmp(path, "/") == 0 ? "" : path);
+			found = true;
+		}
+	}
+	return found;
+}
+
+static bool usable_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && access(path, W_OK) == 0;
+}
+
+static bool find_v1(const char *sysfs, const char *self, struct cgroup_host *out)
+{
+	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
+		char path[160] = "";
+		char *dir = out->parent[i];
+
+		(void)own_path(self, names_v1[i], path, sizeof(path));
+		(void)snprintf(dir, sizeof(out->parent[i]), "%.60s/%s%s", sysfs, names_v1[i], path);
+		/* In a container the path is often relative to a root that is not mounted. */
+		if (!usable_dir(dir))
+			(void)snprintf(dir, sizeof(out->parent[i]), "%.60s/%s", sysfs, names_v1[i]);
+		if (!usable_dir(dir))
+			return false;
+	}
+	out->unified = false;
+	return true;
+}
+
+static bool delegates(const char *dir)
+{
+	char text[256];
+	char path[300];
+	auto_fd fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%.255s/cgroup.subtree_control", dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	(void)!write(fd, "+memory +pids", 13);
+	return read_fd(fd, text, sizeof(text)) > 0 && strstr(text, "memory") && strstr(text, "pids");
+}
+
+/* v2: the nearest ancestor of our own group whose children get the memory and pids controllers.
+ * Our own group has processes, so the kernel refuses it unless it is the root. */
+static bool find_v2(const char *sysfs, const char *self, struct cgroup_host *out)
+{
+	char path[160] = "";
+	char probe[300];
+	char *slash = path;
+
+	(void)snprintf(probe, sizeof(probe), "%.255s/cgroup.controllers", sysfs);
+	if (access(probe, R_OK) < 0 || !own_path(self, "", path, sizeof(path)))
+		return false;
+	for (;;) {
+		char *dir = out->parent[0];
+
+		(void)snprintf(dir, sizeof(out->parent[0]), "%.60s%s", sysfs, path);
+		if (usable_dir(dir) && delegates(dir)) {
+			out->unified = true;
+			return true;
+		}
+		slash = strrchr(path, '/');
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+}
+
+int cgroup_find(const char *sysfs, const char *self, struct cgroup_host *out, struct psb_error *err)
+{
+	struct cgroup_host host = {0};
+
+	if (!find_v2(sysfs, self, &host) && !find_v1(sysfs, self, &host))
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+				"no writable control group with memory and pids below %s; run as "
+				"root or in a delegated group (systemd-run --user --scope "
+				"-p Delegate=yes)", sysfs);
+	*out = host;
+	return 0;
+}
+
+static void group_path(const struct cgroup_tree *tree, size_t controller, const char *child,
+		       char path[400])
+{
+	(void)snprintf(path, 400, "%s/%s%s%s", tree->host.parent[controller], tree->name,
+		       child[0] ? "/" : "", child);
+}
+
+static void remove_group(const char *path)
+{
+	auto_free struct dirent **list = NULL;
+	int count = scandir(path, &list, NULL, NULL);
+	char child[700];
+
+	for (int i = 0; i < count; i++) {
+		if (list[i]->d_type == DT_DIR && list[i]->d_name[0] != '.') {
+			(void)snprintf(child, sizeof(child), "%.400s/%s", path, list[i]->d_name);
+			(void)rmdir(child);
+		}
+		free(list[i]);
+	}
+	(void)rmdir(path);
+}
+
+/* "psb-<pid>-<start>" of a process that is gone: nobody else will remove it. */
+static void sweep_dead(const char *parent)
+{
+	DIR *dir = opendir(parent);
+	struct dirent *entry;
+	char path[700];
+
+	while (dir && (entry = readdir(dir))) {
+		char *rest = NULL;
+		long pid = 0;
+
+		if (strncmp(entry->d_name, "psb-", 4) == 0)
+			pid = strtol(entry->d_name + 4, &rest, 10);
+		if (pid <= 0 || !rest || *rest != '-' ||
+		    strtoull(rest + 1, NULL, 10) == procfs_start_time((pid_t)pid))
+			continue;
+		(void)snprintf(path, sizeof(path), "%.300s/%s", parent, entry->d_name);
+		remove_group(path);
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
+static int make_top(struct cgroup_tree *tree, size_t controller, struct psb_error *err)
+{
+	char path[400];
+
+	sweep_dead(tree->host.parent[controller]);
+	group_path(tree, controller, "", path);
+	if (mkdir(path, 0755) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "cannot make control group %s: %s", path,
+				strerror(errno));
+	if (!tree->host.unified)
+		return 0;
+	if (!delegates(path))
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+				"control group %s does not pass on memory and pids", path);
+	group_path(tree, controller, "zygote", path);
+	if (mkdir(path, 0755) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "cannot make control group %s", path);
+	return 0;
+}
+
+int cgroup_tree_open(struct cgroup_tree *tree, struct psb_error *err)
+{
+	int rc;
+
+	(void)snprintf(tree->name, sizeof(tree->name), "psb-%d-%" PRIu64, (int)getpid(),
+		       procfs_start_time(getpid()));
+	tree->made = true;
+	for (size_t i = 0; i < controller_count(&tree->host); i++) {
+		rc = make_top(tree, i, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void cgroup_tree_close(struct cgroup_tree *tree, uint32_t slots)
+{
+	char path[400];
+	char child[16];
+
+	if (!tree->made)
+		return;
+	for (size_t i = 0; i < controller_count(&tree->host); i++) {
+		for (uint32_t slot = 0; slot < slots; slot++) {
+			(void)snprintf(child, sizeof(child), "s%u", slot);
+			group_path(tree, i, child, path);
+			(void)rmdir(path);
+		}
+		group_path(tree, i, "zygote", path);
+		(void)rmdir(path);
+		group_path(tree, i, "", path);
+		(void)rmdir(path);
+	}
+}
+
+int cgroup_tree_attach(const struct cgroup_tree *tree, pid_t pid)
+{
+	char path[400];
+	int rc = 0;
+
+	for (size_t i = 0; i < controller_count(&tree->host) && rc == 0; i++) {
+		auto_fd dir = -1;
+
+		group_path(tree, i, tree->host.unified ? "zygote" : "", path);
+		dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		rc = dir < 0 ? -errno : write_number_at(dir, "cgroup.procs", (uint64_t)pid);
+	}
+	return rc;
+}
+
+void cgroup_slot_init(struct cgroup_slot *slot)
+{
+	*slot = (struct cgroup_slot){.dirs = {-1, -1, -1}, .cpu_usage = -1, .memory_peak = -1};
+}
+
+int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot)
+{
+	bool v2 = tree->host.unified;
+	char path[400];
+	char child[16];
+	int cpu_dir;
+
+	(void)snprintf(child, sizeof(child), "s%u", index);
+	for (size_t i = 0; i < controller_count(&tree->host); i++) {
+		group_path(tree, i, child, path);
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		slot->dirs[i] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (slot->dirs[i] < 0)
+			return -errno;
+	}
+	cpu_dir = slot->dirs[v2 ? 0 : CGROUP_CPUACCT];
+	slot->cpu_usage = openat(cpu_dir, v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC);
+	slot->memory_peak = openat(slot->dirs[0], v2 ? "memory.peak" : "memory.max_usage_in_bytes",
+				   (v2 ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (slot->cpu_usage < 0 || (slot->memory_peak < 0 && !v2))
+		return -errno;
+	return 0;
+}
+
+void cgroup_slot_close(struct cgroup_slot *slot)
+{
+	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
+		close_fd(&slot->dirs[i]);
+	close_fd(&slot->cpu_usage);
+	close_fd(&slot->memory_peak);
+}
+
+int cgroup_slot_attach(const struct cgroup_tree *tree, const struct cgroup_slot *slot, pid_t pid)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < controller_count(&tree->host) && rc == 0; i++)
+		rc = write_number_at(slot->dirs[i], "cgroup.procs", (uint64_t)pid);
+	return rc;
+}
+
+static uint64_t oom_kills(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	const char *file = tree->host.unified ? "memory.events" : "memory.oom_control";
+
+	return keyed_at(slot->dirs[CGROUP_MEMORY], file, "oom_kill");
+}
+
+static uint64_t memory_fails(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	return tree->host.unified ? keyed_at(slot->dirs[0], "memory.events", "max")
+				  : number_at(slot->dirs[CGROUP_MEMORY], "memory.failcnt");
+}
+
+static uint64_t pid_fails(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	return keyed_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.events", "max");
+}
+
+static uint64_t cpu_total_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	char text[512];
+
+	if (read_fd(slot->cpu_usage, text, sizeof(text)) <= 0)
+		return 0;
+	return tree->host.unified ? keyed_number(text, "usage_usec")
+				  : strtoull(text, NULL, 10) / 1000;
+}
+
+static int set_memory_wall(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t bytes)
+{
+	int dir = slot->dirs[CGROUP_MEMORY];
+	bool v2 = tree->host.unified;
+	int rc;
+
+	slot->memory_base = number_at(dir, v2 ? "memory.current" : "memory.usage_in_bytes");
+	bytes += slot->memory_base + WALL_SLACK_BYTES;
+	if (v2) {
+		(void)write_at(dir, "memory.swap.max", "0");
+		return write_number_at(dir, "memory.max", bytes);
+	}
+	/* memory+swap may never be below memory: lift it, set memory, then pin both to the same. */
+	(void)write_at(dir, "memory.memsw.limit_in_bytes", "-1");
+	rc = write_number_at(dir, "memory.limit_in_bytes", bytes);
+	(void)write_number_at(dir, "memory.memsw.limit_in_bytes", bytes);
+	(void)!pwrite(slot->memory_peak, "0", 1, 0);
+	return rc;
+}
+
+int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot,
+		    uint64_t memory_bytes, uint64_t processes)
+{
+	int rc = set_memory_wall(tree, slot, memory_bytes);
+
+	if (rc == 0)
+		rc = write_number_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.max",
+				     processes);
+	slot->oom_base = oom_kills(tree, slot);
+	slot->pids_base = pid_fails(tree, slot);
+	slot->fail_base = memory_fails(tree, slot);
+	slot->cpu_base_us = cpu_total_us(tree, slot);
+	return rc;
+}
+
+uint64_t cgroup_slot_cpu_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	uint64_t total = cpu_total_us(tree, slot);
+
+	return total > slot->cpu_base_us ? total - slot->cpu_base_us : 0;
+}
+
+void cgroup_slot_usage(const struct cgroup_tree *tree, const struct cgroup_slot *slot,
+		       bool with_events, struct cgroup_usage *out)
+{
+	char text[64];
+	uint64_t peak = 0;
+
+	*out = (struct cgroup_usage){.cpu_us = cgroup_slot_cpu_us(tree, slot)};
+	if (slot->memory_peak >= 0 && read_fd(slot->memory_peak, text, sizeof(text)) > 0)
+		peak = strtoull(text, NULL, 10);
+	out->memory_peak_bytes = peak > slot->memory_base ? peak - slot->memory_base : 0;
+	if (!with_events)
+		return;
+	out->oom_killed = oom_kills(tree, slot) > slot->oom_base;
+	out->memory_limit_hit = memory_fails(tree, slot) > slot->fail_base;
+	out->process_limit_hit = pid_fails(tree, slot) > slot->pids_base;
+}

@@ -1,0 +1,64 @@
+/* Control groups, v1 or v2, as the wall for memory, processes and CPU accounting of one slot. */
+#ifndef PSB_KEEPER_CGROUP_H
+#define PSB_KEEPER_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pysandbox.h"
+
+enum { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPUACCT, CGROUP_CONTROLLERS };
+
+struct cgroup_host {
+	bool unified;                         /* v2: one directory serves all */
+	char parent[CGROUP_CONTROLLERS][256]; /* directories in which groups may be made */
+};
+
+/* Looks where groups with memory and pids may be made; `sysfs` is "/sys/fs/cgroup" and `self`
+ * "/proc/self/cgroup" except in tests. 0 or PSB_E_UNSUPPORTED with the remedy. */
+int cgroup_find(const char *sysfs, const char *self, struct cgroup_host *out,
+		struct psb_error *err);
+
+struct cgroup_tree {
+	struct cgroup_host host;
+	char name[64]; /* "psb-<pid>-<start>" */
+	bool made;
+};
+
+/* Makes the tree's top groups (and removes those that dead keepers left). */
+int cgroup_tree_open(struct cgroup_tree *tree, struct psb_error *err);
+void cgroup_tree_close(struct cgroup_tree *tree, uint32_t slots); /* removes all that is empty */
+int cgroup_tree_attach(const struct cgroup_tree *tree, pid_t pid); /* the zygote; 0 or -errno */
+
+struct cgroup_slot {
+	int dirs[CGROUP_CONTROLLERS]; /* -1 when not made; v2: only the first */
+	int cpu_usage;                /* kept open: read at the end of every execution */
+	int memory_peak;
+	uint64_t oom_base;
+	uint64_t pids_base;
+	uint64_t fail_base;
+	uint64_t cpu_base_us;
+	uint64_t memory_base;
+};
+
+void cgroup_slot_init(struct cgroup_slot *slot);
+int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot);
+void cgroup_slot_close(struct cgroup_slot *slot);
+int cgroup_slot_attach(const struct cgroup_tree *tree, const struct cgroup_slot *slot, pid_t pid);
+/* Limits count from what the slot's group holds now; also marks the base of all counters. */
+int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot,
+		    uint64_t memory_bytes, uint64_t processes);
+
+struct cgroup_usage {
+	uint64_t cpu_us;
+	uint64_t memory_peak_bytes;
+	bool oom_killed;
+	bool memory_limit_hit;
+	bool process_limit_hit;
+};
+uint64_t cgroup_slot_cpu_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot);
+void cgroup_slot_usage(const struct cgroup_tree *tree, const struct cgroup_slot *slot,
+		       bool with_events, struct cgroup_usage *out);
+
+#endif

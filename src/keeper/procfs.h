@@ -1,0 +1,13 @@
+/* The few facts the keeper reads from /proc. All tolerate a missing /proc. */
+#ifndef PSB_KEEPER_PROCFS_H
+#define PSB_KEEPER_PROCFS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+uint64_t procfs_start_time(pid_t pid);          /* clock ticks since boot, 0 if unknown */
+uint64_t procfs_address_space_bytes(pid_t pid); /* VmSize, 0 if unknown */
+uint64_t procfs_pid_namespace(pid_t pid);       /* inode of the namespace, 0 if unknown */
+pid_t procfs_thread_group(pid_t tid);           /* Tgid, 0 if unknown */
+
+#endif
