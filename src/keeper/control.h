@@ -82,11 +82,12 @@ struct spawn_message {
 	char workspace[64]; /* rungs C and D: the slot's directory */
 };
 
-enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_UP };
+enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_UP,
+			SPAWN_LISTENER };
 
 /* Zygote side -> keeper: INIT from the pid namespace's init, HELLO (with the workspace's
  * descriptor) and READY from the guest before it runs foreign code, FAILED from either, UP from
- * the zygote when its imports are done. */
+ * the zygote when its imports are done, LISTENER (with the descriptor) before it is exec'd. */
 struct spawn_reply {
 	uint32_t type;
 	uint32_t slot;

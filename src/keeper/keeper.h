@@ -1,0 +1,114 @@
+/* The keeper's state: one per process, passed to every function. */
+#ifndef PSB_KEEPER_H
+#define PSB_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "jail/jail.h"
+#include "keeper/cgroup.h"
+#include "keeper/control.h"
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_SPAWNING, /* asked of the zygote, not ready yet */
+	SLOT_READY,
+	SLOT_RUNNING,
+	SLOT_ENDED,    /* evidence sent; perhaps not reaped yet */
+};
+
+struct slot {
+	enum slot_state state;
+	bool released;     /* the host is done with it */
+	bool killed;       /* we sent SIGKILL */
+	bool reported;     /* KEEPER_ENDED went out */
+	bool workspace_asked;
+	pid_t init_pid;    /* pid namespace's init (A, B), 0 when reaped or none */
+	pid_t guest_pid;   /* 0 when reaped or not known yet */
+	int workspace_fd;
+	struct slot_limits limits;
+	struct evidence evidence;
+	uint64_t start_us;
+	uint64_t wall_deadline_us;
+	uint64_t cpu_check_us;
+	uint64_t cpu_base_us;     /* rungs without control groups */
+	uint64_t peak_base_bytes;
+	struct cgroup_slot cgroup;
+};
+
+struct keeper {
+	struct keeper_config config;
+	enum jail_rung rung;
+	bool is_root;
+	bool zygote_up;
+	bool template_failed;
+	int host_fd;
+	int zygote_fd;   /* control socket */
+	int output_fd;   /* what the zygote prints before it runs instances: for error texts */
+	int listener_fd; /* seccomp user notifications */
+	int signal_fd;
+	int timer_fd;
+	int liveness_fd; /* write end; its closing tells the first process to end */
+	pid_t zygote_pid;
+	pid_t first_pid; /* init of the template's pid namespace; janitor on C and D */
+	uint32_t uid_base;     /* host ids base .. base+slots; 0 when not root */
+	char workspace_root[64]; /* rungs C and D */
+	char output[2048];
+	size_t output_len;
+	uint64_t armed_us; /* what timer_fd is set to, 0 = off */
+	struct cgroup_tree cgroups;
+	struct slot slots[KEEPER_MAX_SLOTS];
+};
+
+static inline bool has_namespaces(const struct keeper *keeper)
+{
+	return keeper->rung <= RUNG_B;
+}
+
+static inline bool has_cgroups(const struct keeper *keeper)
+{
+	return keeper->rung == RUNG_A;
+}
+
+uint64_t now_us(void);
+
+/* template.c: the cage around the zygote. Errors as text for the host. */
+int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
+/* root_fs.c: what the cage shows of the host. */
+int enter_guest_root(const struct keeper_config *config, struct jail_fault *fault);
+/* workspace.c: the slots' directories on rungs C and D. */
+int workspace_root_make(struct keeper *keeper);
+int workspace_slot_make(struct keeper *keeper, uint32_t slot);
+void workspace_tree_remove(int parent_fd, const char *name);
+void workspace_sweep(const char *root);
+
+/* slots.c: the life of an instance. */
+void slot_prepare(struct keeper *keeper, uint32_t index, const int fds[4]);
+void slot_start(struct keeper *keeper, uint32_t index);
+void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
+void slot_stop(struct keeper *keeper, uint32_t index);
+void slot_release(struct keeper *keeper, uint32_t index);
+void slot_send_workspace(struct keeper *keeper, uint32_t index);
+void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd);
+void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid);
+void slot_ready(struct keeper *keeper, uint32_t index);
+void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text);
+void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number);
+struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
+bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
+		 uint64_t peak_bytes);
+void slots_spawn_waiting(struct keeper *keeper);
+
+/* timers.c */
+void timers_turn(struct keeper *keeper);
+void timers_arm(struct keeper *keeper);
+uint64_t slot_cpu_us(const struct keeper *keeper, const struct slot *slot);
+
+/* messages.c */
+void host_send(struct keeper *keeper, const struct keeper_message *message, int fd);
+void host_fail_template(struct keeper *keeper, const char *text);
+int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int fds[4]);
+int receive_with_fds(int socket, void *message, size_t size, int *fds, int max_fds, pid_t *sender);
+
+#endif
