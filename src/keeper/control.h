@@ -48,10 +48,11 @@ struct keeper_config {
 	char spare_env[2][128];  /* "NAME=value" passed on to the interpreter, or "" */
 };
 
-enum host_message_type { HOST_PREPARE = 1, HOST_ARM, HOST_START, HOST_STOP, HOST_WORKSPACE,
-			 HOST_RELEASE };
+enum host_message_type { HOST_PREPARE = 1, HOST_ARM, HOST_START, HOST_STOP, HOST_FINISH,
+			 HOST_WORKSPACE, HOST_RELEASE };
 
-/* Host -> keeper. HOST_PREPARE carries four descriptors: request, stdout, stderr, result. */
+/* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come: its evidence is due
+ * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries four descriptors: request, stdout, stderr, result. */
 struct host_message {
 	uint32_t type;
 	uint32_t slot;

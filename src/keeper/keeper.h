@@ -27,6 +27,8 @@ struct slot {
 	pid_t init_pid;    /* pid namespace's init (A, B), 0 when reaped or none */
 	pid_t guest_pid;   /* 0 when reaped or not known yet */
 	int workspace_fd;
+	bool has_pending; /* a prepare that came before the slot was free */
+	int pending[4];
 	struct slot_limits limits;
 	struct evidence evidence;
 	uint64_t start_us;
@@ -88,6 +90,7 @@ void slot_prepare(struct keeper *keeper, uint32_t index, const int fds[4]);
 void slot_start(struct keeper *keeper, uint32_t index);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
 void slot_stop(struct keeper *keeper, uint32_t index);
+void slot_finish(struct keeper *keeper, uint32_t index);
 void slot_release(struct keeper *keeper, uint32_t index);
 void slot_send_workspace(struct keeper *keeper, uint32_t index);
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd);
@@ -98,7 +101,6 @@ void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
 		 uint64_t peak_bytes);
-void slots_spawn_waiting(struct keeper *keeper);
 
 /* timers.c */
 void timers_turn(struct keeper *keeper);

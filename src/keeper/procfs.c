@@ -68,3 +68,14 @@ pid_t procfs_thread_group(pid_t tid)
 	line = strstr(text, "\nTgid:");
 	return line ? (pid_t)strtol(line + 6, NULL, 10) : 0;
 }
+
+uint64_t procfs_peak_rss_bytes(pid_t pid)
+{
+	char text[2048];
+	char *line;
+
+	if (read_proc(pid, "status", text, sizeof(text)) <= 0)
+		return 0;
+	line = strstr(text, "\nVmHWM:");
+	return line ? strtoull(line + 7, NULL, 10) * 1024 : 0;
+}

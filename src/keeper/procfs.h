@@ -7,6 +7,7 @@
 
 uint64_t procfs_start_time(pid_t pid);          /* clock ticks since boot, 0 if unknown */
 uint64_t procfs_address_space_bytes(pid_t pid); /* VmSize, 0 if unknown */
+uint64_t procfs_peak_rss_bytes(pid_t pid);      /* VmHWM, 0 if unknown */
 uint64_t procfs_pid_namespace(pid_t pid);       /* inode of the namespace, 0 if unknown */
 pid_t procfs_thread_group(pid_t tid);           /* Tgid, 0 if unknown */
 

@@ -1,0 +1,406 @@
+/*
+ * Theory of operation: a slot holds one instance at a time. The zygote makes its processes as our
+ * own children (CLONE_PARENT), so that exits, signals and usage come from wait(2), not from the
+ * guest's side. Killing the init of the instance's pid namespace (A, B) or the single process
+ * (C, D) ends all of it; a slot is free again when everything in it has been reaped.
+ * A finished run (its end frame came) is killed and reported at once: no guest code runs after
+ * that, only memory is still being freed. Every other end is reported when all of it is reaped.
+ * Trust: HELLO, INIT and READY may come from a subverted zygote. They only count for a slot that is
+ * being spawned, and only when their sender is a child of ours.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "keeper/keeper.h"
+#include "keeper/procfs.h"
+
+static bool alive(const struct slot *slot)
+{
+	return slot->init_pid != 0 || slot->guest_pid != 0;
+}
+
+static uint32_t index_of(const struct keeper *keeper, const struct slot *slot)
+{
+	return (uint32_t)(slot - keeper->slots);
+}
+
+static void send_slot(struct keeper *keeper, uint32_t index, uint32_t type, const char *text)
+{
+	struct keeper_message message = {.type = type, .slot = index};
+
+	message.evidence = keeper->slots[index].evidence;
+	if (text)
+		(void)snprintf(message.text, sizeof(message.text), "%s", text);
+	host_send(keeper, &message, -1);
+}
+
+static void kill_all(struct slot *slot)
+{
+	slot->killed = true;
+	if (slot->init_pid != 0)
+		(void)kill(slot->init_pid, SIGKILL);
+	if (slot->guest_pid != 0)
+		(void)kill(slot->guest_pid, SIGKILL);
+}
+
+static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
+{
+	const struct slot_limits *limits = &keeper->config.limits;
+	struct spawn_message message = {
+		.slot = index,
+		.uid = keeper->uid_base && has_namespaces(keeper) ? 1001 + index : 0,
+		.rung = keeper->rung,
+		.allow_fork = has_cgroups(keeper) && limits->processes > 1,
+		.workspace_bytes = limits->workspace_bytes,
+		.workspace_files = limits->workspace_files,
+		.open_files = limits->open_files,
+		.processes = limits->processes,
+	};
+
+	if (!has_namespaces(keeper)) {
+		int rc = workspace_slot_make(keeper, index);
+
+		if (rc < 0)
+			return rc;
+		(void)snprintf(message.workspace, sizeof(message.workspace), "%.40s/s%u",
+			       keeper->workspace_root, index);
+	}
+	if (has_cgroups(keeper) && keeper->slots[index].cgroup.dirs[0] < 0) {
+		int rc = cgroup_slot_open(&keeper->cgroups, index, &keeper->slots[index].cgroup);
+
+		if (rc < 0)
+			return rc;
+	}
+	return spawn_send(keeper, &message, fds);
+}
+
+static void close_four(const int fds[4])
+{
+	for (int i = 0; i < 4; i++)
+		(void)close(fds[i]);
+}
+
+void slot_prepare(struct keeper *keeper, uint32_t index, const int fds[4])
+{
+	struct slot *slot = &keeper->slots[index];
+	struct cgroup_slot cgroup = slot->cgroup;
+	char text[KEEPER_TEXT_BYTES];
+	int rc;
+
+	if (slot->state != SLOT_FREE) {
+		slot->has_pending = true;
+		memcpy(slot->pending, fds, sizeof(slot->pending));
+		return;
+	}
+	*slot = (struct slot){.state = SLOT_SPAWNING, .workspace_fd = -1, .cgroup = cgroup};
+	rc = spawn(keeper, index, fds);
+	close_four(fds);
+	if (rc == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "cannot prepare an instance: %s", strerror(-rc));
+	slot_spawn_failed(keeper, index, text);
+}
+
+static void free_slot(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	close_fd(&slot->workspace_fd);
+	slot->state = SLOT_FREE;
+	slot->released = false;
+	if (!slot->has_pending)
+		return;
+	slot->has_pending = false;
+	slot_prepare(keeper, index, slot->pending);
+}
+
+void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state != SLOT_SPAWNING && slot->state != SLOT_READY)
+		return;
+	slot->state = SLOT_ENDED;
+	slot->reported = true;
+	kill_all(slot);
+	send_slot(keeper, index, KEEPER_SLOT_FAILED, text);
+}
+
+static bool is_our_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return pid > 1 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state == SLOT_SPAWNING && slot->init_pid == 0 && is_our_child(pid))
+		slot->init_pid = pid;
+}
+
+void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state != SLOT_SPAWNING || slot->guest_pid != 0 || workspace_fd < 0 ||
+	    !is_our_child(pid)) {
+		if (workspace_fd >= 0)
+			(void)close(workspace_fd);
+		return;
+	}
+	slot->guest_pid = pid;
+	slot->workspace_fd = workspace_fd;
+}
+
+static void limit_from_outside(const struct slot *slot, __rlimit_resource_t resource, uint64_t value)
+{
+	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+
+	(void)prlimit(slot->guest_pid, resource, &limit, NULL);
+}
+
+/* The memory limit counts what the run adds to the ready instance. */
+static int arm(struct keeper *keeper, struct slot *slot)
+{
+	const struct slot_limits *limits = &slot->limits;
+	uint64_t space = procfs_address_space_bytes(slot->guest_pid);
+
+	if (space == 0) /* no /proc on this host: a ready CPython with libraries maps less */
+		space = UINT64_C(256) << 20;
+	limit_from_outside(slot, RLIMIT_AS, space + limits->memory_bytes);
+	if (has_cgroups(keeper))
+		return cgroup_slot_arm(&keeper->cgroups, &slot->cgroup, limits->memory_bytes,
+				       limits->processes);
+	slot->peak_base_bytes = procfs_peak_rss_bytes(slot->guest_pid);
+	return 0;
+}
+
+void slot_ready(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+	int rc = 0;
+
+	if (slot->state != SLOT_SPAWNING || slot->guest_pid == 0)
+		return;
+	slot->limits = keeper->config.limits;
+	if (has_cgroups(keeper))
+		rc = cgroup_slot_attach(&keeper->cgroups, &slot->cgroup, slot->guest_pid);
+	if (rc == 0)
+		rc = arm(keeper, slot);
+	if (rc < 0) {
+		slot_spawn_failed(keeper, index, "cannot put the instance into its control group");
+		return;
+	}
+	slot->state = SLOT_READY;
+	if (slot->released) {
+		kill_all(slot);
+		return;
+	}
+	send_slot(keeper, index, KEEPER_READY, NULL);
+}
+
+void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state == SLOT_READY) {
+		slot->limits = *limits;
+		(void)arm(keeper, slot);
+		limit_from_outside(slot, RLIMIT_NOFILE, limits->open_files);
+		limit_from_outside(slot, RLIMIT_FSIZE, limits->workspace_bytes);
+		if (!has_cgroups(keeper))
+			limit_from_outside(slot, RLIMIT_NPROC, limits->processes);
+	}
+	send_slot(keeper, index, KEEPER_ARMED, NULL);
+}
+
+void slot_start(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state != SLOT_READY)
+		return;
+	slot->cpu_base_us = 0;
+	if (!has_cgroups(keeper))
+		slot->cpu_base_us = slot_cpu_us(keeper, slot);
+	slot->state = SLOT_RUNNING;
+	slot->start_us = now_us();
+	slot->wall_deadline_us = slot->start_us + slot->limits.wall_ms * 1000;
+	slot->cpu_check_us = slot->start_us + slot->limits.cpu_ms * 1000 / 16;
+	timers_arm(keeper);
+}
+
+static void fill_usage(struct keeper *keeper, struct slot *slot, bool with_events)
+{
+	struct evidence *evidence = &slot->evidence;
+	struct cgroup_usage usage;
+
+	evidence->wall_us = now_us() - slot->start_us;
+	evidence->ended = true;
+	if (!has_cgroups(keeper))
+		return;
+	cgroup_slot_usage(&keeper->cgroups, &slot->cgroup, with_events, &usage);
+	if (!with_events && usage.memory_peak_bytes >= slot->limits.memory_bytes)
+		cgroup_slot_usage(&keeper->cgroups, &slot->cgroup, true, &usage);
+	evidence->cpu_us = usage.cpu_us;
+	evidence->memory_peak_bytes = usage.memory_peak_bytes;
+	evidence->oom_killed = usage.oom_killed;
+	evidence->memory_limit_hit = usage.memory_limit_hit;
+	evidence->process_limit_hit = usage.process_limit_hit;
+}
+
+static void report_end(struct keeper *keeper, struct slot *slot, bool with_events)
+{
+	if (slot->reported)
+		return;
+	fill_usage(keeper, slot, with_events);
+	slot->state = SLOT_ENDED;
+	slot->reported = true;
+	send_slot(keeper, index_of(keeper, slot), KEEPER_ENDED, NULL);
+}
+
+void slot_stop(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state == SLOT_RUNNING || slot->state == SLOT_READY)
+		kill_all(slot);
+}
+
+void slot_finish(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+	uint64_t peak;
+
+	if (slot->state != SLOT_RUNNING || slot->killed)
+		return;
+	if (!has_cgroups(keeper) && slot->guest_pid != 0) {
+		slot->evidence.cpu_us = slot_cpu_us(keeper, slot);
+		peak = procfs_peak_rss_bytes(slot->guest_pid);
+		if (peak > slot->peak_base_bytes)
+			slot->evidence.memory_peak_bytes = peak - slot->peak_base_bytes;
+	}
+	kill_all(slot);
+	report_end(keeper, slot, false);
+}
+
+void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number)
+{
+	(void)keeper;
+	if (slot->evidence.denied)
+		return;
+	slot->evidence.denied = true;
+	slot->evidence.denied_syscall = syscall_number;
+	kill_all(slot);
+}
+
+struct slot *slot_of_task(struct keeper *keeper, pid_t tid)
+{
+	uint64_t namespace = has_namespaces(keeper) ? procfs_pid_namespace(tid) : 0;
+	pid_t group = has_namespaces(keeper) ? 0 : procfs_thread_group(tid);
+
+	for (uint32_t i = 0; i < keeper->config.slots; i++) {
+		struct slot *slot = &keeper->slots[i];
+		pid_t pid = slot->guest_pid ? slot->guest_pid : slot->init_pid;
+
+		if (pid == 0)
+			continue;
+		if (pid == tid || (group != 0 && pid == group) ||
+		    (namespace != 0 && procfs_pid_namespace(pid) == namespace))
+			return slot;
+	}
+	return NULL;
+}
+
+static void guest_reaped(struct keeper *keeper, struct slot *slot, int code, int status,
+			 uint64_t cpu_us, uint64_t peak_bytes)
+{
+	struct evidence *evidence = &slot->evidence;
+
+	slot->guest_pid = 0;
+	if (!slot->killed && slot->state == SLOT_RUNNING) {
+		evidence->exited = code == CLD_EXITED;
+		evidence->signalled = code != CLD_EXITED;
+		evidence->exit_code = code == CLD_EXITED ? status : 0;
+		evidence->signal_number = code == CLD_EXITED ? 0 : status;
+	}
+	if (!has_cgroups(keeper) && !slot->reported) {
+		evidence->cpu_us = cpu_us > slot->cpu_base_us ? cpu_us - slot->cpu_base_us : 0;
+		evidence->memory_peak_bytes =
+			peak_bytes > slot->peak_base_bytes ? peak_bytes - slot->peak_base_bytes : 0;
+	}
+	if (slot->init_pid != 0)
+		kill_all(slot);
+}
+
+static void all_reaped(struct keeper *keeper, struct slot *slot)
+{
+	uint32_t index = index_of(keeper, slot);
+
+	if (slot->state == SLOT_SPAWNING || slot->state == SLOT_READY) {
+		if (slot->released)
+			slot->state = SLOT_ENDED;
+		else
+			slot_spawn_failed(keeper, index, "the instance died before it ran");
+	} else {
+		report_end(keeper, slot, true);
+	}
+	if (slot->workspace_asked)
+		slot_send_workspace(keeper, index);
+	if (slot->released)
+		free_slot(keeper, index);
+}
+
+bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
+		 uint64_t peak_bytes)
+{
+	for (uint32_t i = 0; i < keeper->config.slots; i++) {
+		struct slot *slot = &keeper->slots[i];
+
+		if (pid != slot->init_pid && pid != slot->guest_pid)
+			continue;
+		if (pid == slot->init_pid) {
+			slot->init_pid = 0;
+			/* Nobody but the kernel's zap of its namespace ends the guest now. */
+			slot->killed = slot->killed || slot->guest_pid != 0;
+		} else {
+			guest_reaped(keeper, slot, code, status, cpu_us, peak_bytes);
+		}
+		if (!alive(slot))
+			all_reaped(keeper, slot);
+		return true;
+	}
+	return false;
+}
+
+void slot_send_workspace(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+	struct keeper_message message = {.type = KEEPER_WORKSPACE, .slot = index};
+
+	slot->workspace_asked = alive(slot);
+	if (!slot->workspace_asked)
+		host_send(keeper, &message, slot->workspace_fd);
+}
+
+void slot_release(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	if (slot->state == SLOT_FREE)
+		return;
+	slot->released = true;
+	if (alive(slot))
+		kill_all(slot);
+	else if (slot->state == SLOT_ENDED)
+		free_slot(keeper, index);
+}
