@@ -23,7 +23,10 @@ int jail_fail(struct jail_fault *fault, int sys_errno, const char *format, ...)
 
 /* --- root.c: a minimal read-only root in a mount namespace of one's own, CAP_SYS_ADMIN there --- */
 struct jail_bind {
-	const char *source; /* host path, file or directory; also its place in the new root */
+	const char *source; /* host path, file or directory */
+	const char *at;     /* its place in the new root; NULL: the same path */
+	int source_fd;      /* if > 0: an O_PATH descriptor used instead of opening source (the
+			     * caller may have had more rights when it opened it) */
 	bool optional;      /* skipped when missing on the host */
 };
 
