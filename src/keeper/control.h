@@ -56,6 +56,8 @@ enum host_message_type { HOST_PREPARE = 1, HOST_ARM, HOST_START, HOST_STOP, HOST
 struct host_message {
 	uint32_t type;
 	uint32_t slot;
+	uint32_t generation; /* of HOST_PREPARE: echoed in all answers about this instance */
+	uint32_t reserved;
 	struct slot_limits limits; /* of HOST_ARM */
 };
 
@@ -66,6 +68,8 @@ enum keeper_message_type { KEEPER_READY = 1, KEEPER_ARMED, KEEPER_ENDED, KEEPER_
 struct keeper_message {
 	uint32_t type;
 	uint32_t slot;
+	uint32_t generation;
+	uint32_t reserved;
 	struct evidence evidence;         /* of KEEPER_ENDED */
 	char text[KEEPER_TEXT_BYTES];     /* of the two failures */
 };

@@ -27,6 +27,8 @@ struct slot {
 	pid_t init_pid;    /* pid namespace's init (A, B), 0 when reaped or none */
 	pid_t guest_pid;   /* 0 when reaped or not known yet */
 	int workspace_fd;
+	uint32_t generation;
+	uint32_t pending_generation;
 	bool has_pending; /* a prepare that came before the slot was free */
 	int pending[4];
 	struct slot_limits limits;
@@ -75,10 +77,21 @@ static inline bool has_cgroups(const struct keeper *keeper)
 
 uint64_t now_us(void);
 
-/* template.c: the cage around the zygote. Errors as text for the host. */
+/* template.c: the first process (init of the template's pid namespace, or janitor) and the zygote.
+ * Errors as text for the host. */
 int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
-/* root_fs.c: what the cage shows of the host. */
-int enter_guest_root(const struct keeper_config *config, struct jail_fault *fault);
+/* root_fs.c: what the cage shows of the host. Opened with the caller's rights in the new mount
+ * namespace, built with the guest's. */
+void guest_root_open(const struct keeper_config *config);
+int guest_root_enter(struct jail_fault *fault);
+/* cage.c: the zygote's side, from fork to exec; never returns. */
+struct cage_pipes {
+	int control; /* becomes PSB_CONTROL_FD */
+	int output;  /* becomes stdout and stderr */
+	int sync_read;
+	int sync_write;
+};
+__attribute__((noreturn)) void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes);
 /* workspace.c: the slots' directories on rungs C and D. */
 int workspace_root_make(struct keeper *keeper);
 int workspace_slot_make(struct keeper *keeper, uint32_t slot);
@@ -86,7 +99,7 @@ void workspace_tree_remove(int parent_fd, const char *name);
 void workspace_sweep(const char *root);
 
 /* slots.c: the life of an instance. */
-void slot_prepare(struct keeper *keeper, uint32_t index, const int fds[4]);
+void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4]);
 void slot_start(struct keeper *keeper, uint32_t index);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
 void slot_stop(struct keeper *keeper, uint32_t index);

@@ -19,9 +19,12 @@
 
 static int copy_text(char *to, size_t size, const char *from)
 {
-	int n = snprintf(to, size, "%s", from);
+	size_t len = strlen(from);
 
-	return n >= 0 && (size_t)n < size ? 0 : -1;
+	if (len >= size)
+		return -1;
+	memcpy(to, from, len + 1);
+	return 0;
 }
 
 static int too_long(const char *path, struct psb_error *err)

@@ -34,6 +34,7 @@ static void send_slot(struct keeper *keeper, uint32_t index, uint32_t type, cons
 {
 	struct keeper_message message = {.type = type, .slot = index};
 
+	message.generation = keeper->slots[index].generation;
 	message.evidence = keeper->slots[index].evidence;
 	if (text)
 		(void)snprintf(message.text, sizeof(message.text), "%s", text);
@@ -86,7 +87,7 @@ static void close_four(const int fds[4])
 		(void)close(fds[i]);
 }
 
-void slot_prepare(struct keeper *keeper, uint32_t index, const int fds[4])
+void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4])
 {
 	struct slot *slot = &keeper->slots[index];
 	struct cgroup_slot cgroup = slot->cgroup;
@@ -95,10 +96,14 @@ void slot_prepare(struct keeper *keeper, uint32_t index, const int fds[4])
 
 	if (slot->state != SLOT_FREE) {
 		slot->has_pending = true;
+		slot->pending_generation = generation;
 		memcpy(slot->pending, fds, sizeof(slot->pending));
 		return;
 	}
-	*slot = (struct slot){.state = SLOT_SPAWNING, .workspace_fd = -1, .cgroup = cgroup};
+	*slot = (struct slot){.state = SLOT_SPAWNING,
+			      .generation = generation,
+			      .workspace_fd = -1,
+			      .cgroup = cgroup};
 	rc = spawn(keeper, index, fds);
 	close_four(fds);
 	if (rc == 0)
@@ -117,7 +122,7 @@ static void free_slot(struct keeper *keeper, uint32_t index)
 	if (!slot->has_pending)
 		return;
 	slot->has_pending = false;
-	slot_prepare(keeper, index, slot->pending);
+	slot_prepare(keeper, index, slot->pending_generation, slot->pending);
 }
 
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
@@ -385,7 +390,8 @@ bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_
 void slot_send_workspace(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
-	struct keeper_message message = {.type = KEEPER_WORKSPACE, .slot = index};
+	struct keeper_message message = {
+		.type = KEEPER_WORKSPACE, .slot = index, .generation = slot->generation};
 
 	slot->workspace_asked = alive(slot);
 	if (!slot->workspace_asked)

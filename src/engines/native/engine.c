@@ -1,0 +1,28 @@
+/*
+ * The native engine's table. Theory of operation: a keeper process (src/keeper) holds the cage and
+ * the zygote; this side makes the pipes of each instance, hands the guest's ends over once and then
+ * moves bytes. Everything about processes, limits and evidence is the keeper's.
+ * Trust: the keeper is ours; bytes from the pipes are the guest's and only passed on.
+ */
+#include "native.h"
+
+extern const struct engine_ops native_engine;
+
+const struct engine_ops native_engine = {
+	.name = "native",
+	.probe = native_probe,
+	.plan = native_plan,
+	.template_open = native_template_open,
+	.turn = native_turn,
+	.template_fd = native_template_fd,
+	.prepare = native_prepare,
+	.state = native_state,
+	.start = native_start,
+	.pollfds = native_pollfds,
+	.pump = native_pump,
+	.stop = native_stop,
+	.evidence = native_evidence,
+	.workspace = native_workspace,
+	.recycle = native_recycle,
+	.template_close = native_template_close,
+};

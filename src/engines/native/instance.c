@@ -1,0 +1,292 @@
+/*
+ * An instance on the host's side: four pipes. The host keeps the read end of the request pipe as
+ * well: a guest that dies early then leaves a full pipe, not a SIGPIPE in the host application.
+ * After the evidence has come, what is left in the pipes is read once more (bounded by their size)
+ * and the instance has ended.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "native.h"
+
+#define READ_BYTES (64u << 10)
+#define READS_PER_TURN 4
+#define WORKSPACE_WAIT_MS 10000
+
+typedef void (*deliver_fn)(void *context, const uint8_t *data, size_t len);
+
+static int find_free_slot(const struct engine_template *tmpl)
+{
+	for (uint32_t i = 0; i < tmpl->slots; i++)
+		if (!tmpl->instances[i])
+			return (int)i;
+	return -1;
+}
+
+static void close_ends(struct engine_instance *instance)
+{
+	close_fd(&instance->request_fd);
+	close_fd(&instance->request_keep_fd);
+	close_fd(&instance->stdout_fd);
+	close_fd(&instance->stderr_fd);
+	close_fd(&instance->result_fd);
+	close_fd(&instance->workspace_fd);
+}
+
+static int make_pipe(int *read_end, int *write_end)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	*read_end = ends[0];
+	*write_end = ends[1];
+	return 0;
+}
+
+/* Fills our ends and, in the order of the protocol, the guest's. */
+static int make_pipes(struct engine_instance *instance, int guest[4])
+{
+	if (make_pipe(&guest[0], &instance->request_fd) < 0 ||
+	    make_pipe(&instance->stdout_fd, &guest[1]) < 0 ||
+	    make_pipe(&instance->stderr_fd, &guest[2]) < 0 ||
+	    make_pipe(&instance->result_fd, &guest[3]) < 0)
+		return -1;
+	(void)fcntl(instance->request_fd, F_SETFL, O_NONBLOCK);
+	(void)fcntl(instance->stdout_fd, F_SETFL, O_NONBLOCK);
+	(void)fcntl(instance->stderr_fd, F_SETFL, O_NONBLOCK);
+	(void)fcntl(instance->result_fd, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static int hand_over(struct engine_instance *instance, struct psb_error *err)
+{
+	struct host_message message = {.type = HOST_PREPARE,
+				       .slot = instance->slot,
+				       .generation = instance->generation};
+	int guest[4] = {-1, -1, -1, -1};
+	int rc;
+
+	if (make_pipes(instance, guest) < 0)
+		rc = psb_fail(err, PSB_E_SYSTEM, errno, "native: pipe: %s", strerror(errno));
+	else
+		rc = keeper_send(instance->tmpl, &message, guest, err);
+	instance->request_keep_fd = take_fd(guest[0]);
+	for (size_t i = 1; i < 4; i++)
+		close_fd(&guest[i]);
+	return rc;
+}
+
+int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
+		   struct psb_error *err)
+{
+	auto_free struct engine_instance *instance = calloc(1, sizeof(*instance));
+	int slot = find_free_slot(tmpl);
+	int rc;
+
+	if (!instance)
+		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "native: out of memory");
+	if (tmpl->dead)
+		return psb_fail(err, PSB_E_ENGINE, 0, "native: %s", tmpl->dead_text);
+	if (slot < 0)
+		return psb_fail(err, PSB_E_BUSY, 0, "native: all %u slots are in use", tmpl->slots);
+	*instance = (struct engine_instance){.tmpl = tmpl,
+					     .slot = (uint32_t)slot,
+					     .generation = ++tmpl->next_generation,
+					     .request_fd = -1,
+					     .request_keep_fd = -1,
+					     .stdout_fd = -1,
+					     .stderr_fd = -1,
+					     .result_fd = -1,
+					     .workspace_fd = -1};
+	rc = hand_over(instance, err);
+	if (rc < 0) {
+		close_ends(instance);
+		return rc;
+	}
+	tmpl->instances[slot] = instance;
+	*out = take_ptr(instance);
+	return 0;
+}
+
+enum instance_state native_state(const struct engine_instance *instance)
+{
+	return instance->state;
+}
+
+static void tell_keeper(const struct engine_instance *instance, uint32_t type)
+{
+	const struct host_message message = {.type = type, .slot = instance->slot};
+
+	/* A keeper that is gone shows at the next turn. */
+	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
+}
+
+static void send_request(struct engine_instance *instance)
+{
+	while (instance->request_sent < instance->request_len) {
+		ssize_t n = write(instance->request_fd, instance->request + instance->request_sent,
+				  instance->request_len - instance->request_sent);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		instance->request_sent += (size_t)n;
+	}
+}
+
+void native_begin(struct engine_instance *instance)
+{
+	instance->arming = false;
+	tell_keeper(instance, HOST_START);
+	send_request(instance);
+}
+
+int native_start(struct engine_instance *instance, const struct psb_limits *limits,
+		 const uint8_t *request, size_t request_len, struct psb_error *err)
+{
+	struct host_message message = {.type = HOST_ARM, .slot = instance->slot};
+	int rc;
+
+	if (instance->state != INSTANCE_READY)
+		return psb_fail(err, PSB_E_ENGINE, 0, "native: the instance is not ready");
+	message.limits = (struct slot_limits){
+		.wall_ms = limits->wall_ms,
+		.cpu_ms = limits->cpu_ms,
+		.memory_bytes = limits->memory_bytes,
+		.workspace_bytes = limits->workspace_bytes,
+		.workspace_files = limits->workspace_files,
+		.open_files = limits->open_files,
+		.processes = limits->processes,
+	};
+	instance->request = request;
+	instance->request_len = request_len;
+	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {
+		instance->state = INSTANCE_RUNNING;
+		native_begin(instance);
+		return 0;
+	}
+	rc = keeper_send(instance->tmpl, &message, NULL, err);
+	if (rc < 0)
+		return rc;
+	instance->state = INSTANCE_RUNNING;
+	instance->arming = true;
+	return 0;
+}
+
+size_t native_pollfds(const struct engine_instance *instance,
+		      struct pollfd fds[ENGINE_MAX_POLLFDS])
+{
+	const int sources[] = {instance->tmpl->control_fd, instance->result_fd,
+			       instance->stdout_fd, instance->stderr_fd};
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		if (sources[i] >= 0 && (i == 0 || instance->state == INSTANCE_RUNNING))
+			fds[count++] = (struct pollfd){.fd = sources[i], .events = POLLIN};
+	if (instance->state == INSTANCE_RUNNING && !instance->arming &&
+	    instance->request_sent < instance->request_len)
+		fds[count++] = (struct pollfd){.fd = instance->request_fd, .events = POLLOUT};
+	return count;
+}
+
+/* Returns true when the pipe is empty for now. */
+static bool read_some(int *fd, deliver_fn deliver, void *context)
+{
+	uint8_t buffer[READ_BYTES];
+	ssize_t n;
+
+	for (int i = 0; i < READS_PER_TURN && *fd >= 0; i++) {
+		n = read(*fd, buffer, sizeof(buffer));
+		if (n > 0) {
+			deliver(context, buffer, (size_t)n);
+			if ((size_t)n < sizeof(buffer))
+				return false; /* perhaps more: the next turn will see */
+		} else if (n == 0) {
+			close_fd(fd);
+		} else if (errno != EINTR) {
+			return true;
+		}
+	}
+	return *fd < 0;
+}
+
+static void read_all(struct engine_instance *instance, const struct engine_sink *sink)
+{
+	(void)read_some(&instance->stdout_fd, sink->on_stdout, sink->context);
+	(void)read_some(&instance->stderr_fd, sink->on_stderr, sink->context);
+	(void)read_some(&instance->result_fd, sink->on_frames, sink->context);
+}
+
+/* The dead guest's pipes hold at most their capacity each: 1 MiB at the very most. */
+static void drain(struct engine_instance *instance, const struct engine_sink *sink)
+{
+	for (int i = 0; i < 16 && !read_some(&instance->stdout_fd, sink->on_stdout, sink->context);)
+		i++;
+	for (int i = 0; i < 16 && !read_some(&instance->stderr_fd, sink->on_stderr, sink->context);)
+		i++;
+	for (int i = 0; i < 16 && !read_some(&instance->result_fd, sink->on_frames, sink->context);)
+		i++;
+	instance->state = INSTANCE_ENDED;
+}
+
+int native_pump(struct engine_instance *instance, const struct engine_sink *sink,
+		struct psb_error *err)
+{
+	if (instance->state != INSTANCE_RUNNING)
+		return 0;
+	/* An error here is the template's; this instance ends with the evidence it has. */
+	(void)native_turn(instance->tmpl, err);
+	if (!instance->arming)
+		send_request(instance);
+	if (instance->end_seen)
+		drain(instance, sink);
+	else
+		read_all(instance, sink);
+	return 0;
+}
+
+void native_stop(struct engine_instance *instance, enum stop_reason reason)
+{
+	if (instance->state == INSTANCE_RUNNING)
+		tell_keeper(instance, reason == STOP_FINISHED ? HOST_FINISH : HOST_STOP);
+}
+
+void native_evidence(const struct engine_instance *instance, struct evidence *out)
+{
+	*out = instance->evidence;
+}
+
+int native_workspace(struct engine_instance *instance, struct psb_error *err)
+{
+	struct pollfd wait = {.fd = instance->tmpl->control_fd, .events = POLLIN};
+
+	if (!instance->workspace_seen)
+		tell_keeper(instance, HOST_WORKSPACE);
+	while (!instance->workspace_seen && !instance->tmpl->dead) {
+		if (poll(&wait, 1, WORKSPACE_WAIT_MS) <= 0)
+			break;
+		(void)native_turn(instance->tmpl, NULL);
+	}
+	if (instance->workspace_fd < 0)
+		return psb_fail(err, PSB_E_ENGINE, 0, "native: the workspace could not be had");
+	return take_fd(instance->workspace_fd);
+}
+
+void native_recycle(struct engine_instance *instance)
+{
+	if (!instance)
+		return;
+	tell_keeper(instance, HOST_RELEASE);
+	instance->tmpl->instances[instance->slot] = NULL;
+	close_ends(instance);
+	free(instance);
+}

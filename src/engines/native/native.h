@@ -1,0 +1,72 @@
+/* Inside of the native engine: a template is a keeper process, an instance one of its slots. */
+#ifndef PSB_NATIVE_H
+#define PSB_NATIVE_H
+
+#include "engines/engine.h"
+#include "keeper/control.h"
+
+struct engine_template {
+	int control_fd;
+	uint32_t slots;
+	uint32_t next_generation;
+	struct slot_limits limits; /* every instance is prepared with these */
+	bool dead;
+	char dead_text[KEEPER_TEXT_BYTES];
+	struct engine_instance *instances[KEEPER_MAX_SLOTS];
+};
+
+struct engine_instance {
+	struct engine_template *tmpl;
+	uint32_t slot;
+	uint32_t generation;
+	enum instance_state state;
+	bool arming;     /* tighter limits were sent, the keeper has not confirmed them yet */
+	bool end_seen;   /* evidence is final; the pipes may hold a rest */
+	bool workspace_seen;
+	int request_fd;      /* write end */
+	int request_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
+	int stdout_fd;
+	int stderr_fd;
+	int result_fd;
+	int workspace_fd;
+	const uint8_t *request;
+	size_t request_len;
+	size_t request_sent;
+	struct evidence evidence;
+	char failure[KEEPER_TEXT_BYTES];
+};
+
+/* keeper_process.c */
+int keeper_start(const struct keeper_config *config, const char *libexec, int *control_fd,
+		 struct psb_error *err);
+int keeper_send(const struct engine_template *tmpl, const struct host_message *message,
+		const int fds[4], struct psb_error *err);
+
+/* template.c */
+int native_template_open(const struct plan *plan, struct engine_template **out,
+			 struct psb_error *err);
+int native_turn(struct engine_template *tmpl, struct psb_error *err);
+int native_template_fd(const struct engine_template *tmpl);
+void native_template_close(struct engine_template *tmpl);
+
+/* instance.c */
+int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
+		   struct psb_error *err);
+enum instance_state native_state(const struct engine_instance *instance);
+int native_start(struct engine_instance *instance, const struct psb_limits *limits,
+		 const uint8_t *request, size_t request_len, struct psb_error *err);
+size_t native_pollfds(const struct engine_instance *instance,
+		      struct pollfd fds[ENGINE_MAX_POLLFDS]);
+int native_pump(struct engine_instance *instance, const struct engine_sink *sink,
+		struct psb_error *err);
+void native_stop(struct engine_instance *instance, enum stop_reason reason);
+void native_evidence(const struct engine_instance *instance, struct evidence *out);
+int native_workspace(struct engine_instance *instance, struct psb_error *err);
+void native_recycle(struct engine_instance *instance);
+void native_begin(struct engine_instance *instance); /* limits are in force: go */
+
+/* plan.c */
+void native_probe(const char *forced_rung, struct engine_probe *out);
+int native_plan(struct plan *plan, struct psb_error *err);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * Which rung this host reaches, and what each control is worth there. The rungs:
+ *   A  user namespaces and control groups    B  user namespaces
+ *   C  Landlock, seccomp, rlimits            D  seccomp, rlimits
+ * Trust: facts come from the kernel; a forced rung (tests) can only lower what is used.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "host_probe/probe.h"
+#include "keeper/python_layout.h"
+#include "native.h"
+
+static char best_rung(const struct host_facts *facts)
+{
+	if (!facts->seccomp)
+		return '-';
+	if (facts->namespaces)
+		return facts->cgroups ? 'A' : 'B';
+	return facts->landlock_abi > 0 ? 'C' : 'D';
+}
+
+/* A host that reaches a rung has what the lower ones need, but for Landlock on C. */
+static bool reaches(const struct host_facts *facts, char rung)
+{
+	char best = best_rung(facts);
+
+	if (best == '-' || rung < best)
+		return false;
+	return rung != 'C' || facts->landlock_abi > 0;
+}
+
+static int level_of(char rung, bool root)
+{
+	switch (rung) {
+	case 'A': return root ? 7 : 6;
+	case 'B': return 6;
+	case 'C': return 5;
+	case 'D': return 3;
+	default: return 0;
+	}
+}
+
+static void describe_missing(const struct host_facts *facts, char rung, char *text, size_t size)
+{
+	if (rung == '-')
+		(void)snprintf(text, size, "seccomp user notification is missing: Linux 5.13 or newer "
+					   "with CONFIG_SECCOMP_FILTER is needed");
+	else if (rung == 'B')
+		(void)snprintf(text, size, "control groups: %s", facts->cgroup_missing);
+	else if (rung >= 'C')
+		(void)snprintf(text, size, "user namespaces cannot be made: allow them (sysctl "
+					   "user.max_user_namespaces, kernel.unprivileged_userns_clone; "
+					   "in a container: a seccomp profile that permits unshare and "
+					   "mount)");
+}
+
+static char choose(const struct host_facts *facts, const char *forced)
+{
+	if (!forced)
+		return best_rung(facts);
+	if (strlen(forced) != 1 || strchr("ABCD", forced[0]) == NULL || !reaches(facts, forced[0]))
+		return '-';
+	return forced[0];
+}
+
+void native_probe(const char *forced_rung, struct engine_probe *out)
+{
+	struct host_facts facts;
+	char rung;
+
+	*out = (struct engine_probe){0};
+	host_probe(&facts);
+	rung = choose(&facts, forced_rung);
+	out->available = rung != '-';
+	out->level = level_of(rung, facts.root);
+	out->rung[0] = rung;
+	describe_missing(&facts, forced_rung ? best_rung(&facts) : rung, out->missing,
+			 sizeof(out->missing));
+	if (!out->available && forced_rung)
+		(void)snprintf(out->missing, sizeof(out->missing),
+			       "rung %.8s is not offered by this host (the best is %c)", forced_rung,
+			       best_rung(&facts));
+}
+
+static void set(struct plan *plan, enum plan_control control, enum control_by by, const char *how)
+{
+	plan->controls[control].by = by;
+	(void)snprintf(plan->controls[control].how, sizeof(plan->controls[control].how), "%s", how);
+}
+
+static void set_common(struct plan *plan, bool landlock)
+{
+	set(plan, CONTROL_cpu, BY_KERNEL, "keeper-timer");
+	set(plan, CONTROL_wall, BY_KERNEL, "keeper-timer");
+	set(plan, CONTROL_syscalls, BY_KERNEL, "seccomp");
+	set(plan, CONTROL_network, BY_KERNEL, landlock ? "seccomp,landlock" : "seccomp");
+	set(plan, CONTROL_signals, BY_KERNEL, "seccomp");
+	set(plan, CONTROL_ipc, BY_KERNEL, "seccomp");
+	set(plan, CONTROL_privileges, BY_KERNEL, "no-new-privs,capabilities");
+	set(plan, CONTROL_host_memory, BY_KERNEL, "separate-process,exec");
+	set(plan, CONTROL_state_reset, BY_KERNEL, "fresh-process");
+	set(plan, CONTROL_imports, plan->import_mode == IMPORTS_OFF ? BY_ABSENT : BY_ADVISORY,
+	    plan->import_mode == IMPORTS_OFF ? "" : "import-hook");
+	set(plan, CONTROL_hardware_speculation, BY_ABSENT, "");
+}
+
+static void set_namespaced(struct plan *plan, bool groups, bool root, bool landlock)
+{
+	set(plan, CONTROL_memory, BY_KERNEL, groups ? "cgroup,rlimit-as" : "rlimit-as");
+	if (groups)
+		set(plan, CONTROL_cpu, BY_KERNEL, "cgroup-accounting,keeper-timer");
+	set(plan, CONTROL_processes, BY_KERNEL,
+	    groups ? "cgroup,pid-namespace" : "seccomp,rlimit-nproc,pid-namespace");
+	set(plan, CONTROL_filesystem, BY_KERNEL, landlock ? "pivot-root,landlock" : "pivot-root");
+	set(plan, CONTROL_workspace, BY_KERNEL, "tmpfs-size,tmpfs-inodes");
+	set(plan, CONTROL_network, BY_KERNEL, "net-namespace,seccomp");
+	set(plan, CONTROL_signals, BY_KERNEL, "pid-namespace,seccomp");
+	set(plan, CONTROL_ipc, BY_KERNEL, "ipc-namespace,seccomp");
+	set(plan, CONTROL_devices, BY_KERNEL, "pivot-root");
+	set(plan, CONTROL_identity, BY_KERNEL,
+	    root ? "user-namespace,own-uid-per-slot" : "user-namespace");
+}
+
+static void set_plain(struct plan *plan, bool landlock)
+{
+	enum control_by files = landlock ? BY_KERNEL : BY_ABSENT;
+
+	set(plan, CONTROL_memory, BY_KERNEL, "rlimit-as");
+	set(plan, CONTROL_processes, BY_KERNEL, "seccomp,rlimit-nproc");
+	set(plan, CONTROL_filesystem, files, landlock ? "landlock" : "");
+	set(plan, CONTROL_workspace, BY_KERNEL, "rlimit-fsize-per-file");
+	set(plan, CONTROL_devices, files, landlock ? "landlock" : "");
+	set(plan, CONTROL_identity, BY_ABSENT, "");
+}
+
+int native_plan(struct plan *plan, struct psb_error *err)
+{
+	struct python_layout layout;
+	struct host_facts facts;
+	bool landlock;
+	char rung;
+	int rc = python_layout_find(plan->python, &layout, err);
+
+	if (rc < 0)
+		return rc;
+	host_probe(&facts);
+	rung = choose(&facts, plan->rung[0] ? plan->rung : NULL);
+	if (rung == '-')
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "native: this host does not offer %s%.7s",
+				plan->rung[0] ? "rung " : "what a cage needs", plan->rung);
+	landlock = facts.landlock_abi > 0 && rung != 'D';
+	set_common(plan, landlock);
+	if (rung <= 'B')
+		set_namespaced(plan, rung == 'A', facts.root, landlock);
+	else
+		set_plain(plan, landlock);
+	(void)snprintf(plan->rung, sizeof(plan->rung), "%c", rung);
+	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
+	plan->level = level_of(rung, facts.root);
+	plan->engine = "native";
+	return 0;
+}

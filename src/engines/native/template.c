@@ -1,0 +1,219 @@
+/*
+ * A template on the host's side: the keeper's socket and the table of instances. Messages are
+ * matched by slot and generation, so a late word about a former instance finds nobody.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "keeper/python_layout.h"
+#include "native.h"
+
+static struct slot_limits slot_limits_of(const struct psb_limits *limits)
+{
+	return (struct slot_limits){
+		.wall_ms = limits->wall_ms,
+		.cpu_ms = limits->cpu_ms,
+		.memory_bytes = limits->memory_bytes,
+		.workspace_bytes = limits->workspace_bytes,
+		.workspace_files = limits->workspace_files,
+		.open_files = limits->open_files,
+		.processes = limits->processes,
+	};
+}
+
+/* OpenBLAS picks kernels by processor; where its choice is wrong an administrator overrides it. */
+static void pass_environment(struct keeper_config *config)
+{
+	static const char *const names[2] = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"};
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && strlen(value) < 64)
+			(void)snprintf(config->spare_env[i], sizeof(config->spare_env[i]), "%s=%s",
+				       names[i], value);
+	}
+}
+
+static int fill_config(const struct plan *plan, struct keeper_config *config, struct psb_error *err)
+{
+	struct python_layout layout;
+	int rc = python_layout_find(plan->python, &layout, err);
+
+	if (rc < 0)
+		return rc;
+	if (strlen(plan->preload) >= sizeof(config->preload))
+		return psb_fail(err, PSB_E_TOO_LARGE, 0, "preload: %zu bytes, at most %zu",
+				strlen(plan->preload), sizeof(config->preload) - 1);
+	if (strlen(plan->libexec) >= sizeof(config->libexec))
+		return psb_fail(err, PSB_E_TOO_LARGE, 0, "libexec: the path is longer than %zu bytes",
+				sizeof(config->libexec) - 1);
+	config->version = KEEPER_VERSION;
+	config->rung = (uint32_t)(plan->rung[0] - 'A');
+	config->slots = plan->single_use ? 1 : plan->pool_size * 2;
+	if (config->slots > KEEPER_MAX_SLOTS)
+		config->slots = KEEPER_MAX_SLOTS;
+	config->single_use = plan->single_use;
+	config->limits = slot_limits_of(&plan->limits);
+	memcpy(config->python, layout.executable, sizeof(config->python));
+	memcpy(config->python_prefix, layout.prefix, sizeof(config->python_prefix));
+	memcpy(config->venv, layout.venv, sizeof(config->venv));
+	memcpy(config->python_version, layout.version, sizeof(config->python_version));
+	(void)snprintf(config->libexec, sizeof(config->libexec), "%s", plan->libexec);
+	(void)snprintf(config->preload, sizeof(config->preload), "%s", plan->preload);
+	pass_environment(config);
+	return 0;
+}
+
+int native_template_open(const struct plan *plan, struct engine_template **out,
+			 struct psb_error *err)
+{
+	auto_free struct keeper_config *config = calloc(1, sizeof(*config));
+	auto_free struct engine_template *tmpl = calloc(1, sizeof(*tmpl));
+	int rc;
+
+	if (!config || !tmpl)
+		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "native: out of memory");
+	rc = fill_config(plan, config, err);
+	if (rc < 0)
+		return rc;
+	tmpl->slots = config->slots;
+	tmpl->limits = config->limits;
+	rc = keeper_start(config, plan->libexec, &tmpl->control_fd, err);
+	if (rc < 0)
+		return rc;
+	*out = take_ptr(tmpl);
+	return 0;
+}
+
+static void instance_lost(struct engine_instance *instance)
+{
+	if (instance->state == INSTANCE_RUNNING) {
+		instance->evidence.ended = true;
+		instance->evidence.instance_lost = true;
+		instance->end_seen = true;
+	} else if (instance->state != INSTANCE_ENDED) {
+		instance->state = INSTANCE_FAILED;
+	}
+}
+
+static void die(struct engine_template *tmpl, const char *text)
+{
+	if (!tmpl->dead)
+		(void)snprintf(tmpl->dead_text, sizeof(tmpl->dead_text), "%.399s", text);
+	tmpl->dead = true;
+	for (uint32_t i = 0; i < tmpl->slots; i++)
+		if (tmpl->instances[i] && tmpl->instances[i]->state == INSTANCE_PREPARING)
+			instance_lost(tmpl->instances[i]);
+}
+
+static void on_instance_message(struct engine_instance *instance,
+				const struct keeper_message *message, int *fd)
+{
+	switch (message->type) {
+	case KEEPER_READY:
+		if (instance->state == INSTANCE_PREPARING)
+			instance->state = INSTANCE_READY;
+		break;
+	case KEEPER_ARMED:
+		if (instance->arming)
+			native_begin(instance);
+		break;
+	case KEEPER_ENDED:
+		instance->evidence = message->evidence;
+		instance->end_seen = true;
+		break;
+	case KEEPER_WORKSPACE:
+		instance->workspace_seen = true;
+		instance->workspace_fd = take_fd(*fd);
+		break;
+	case KEEPER_SLOT_FAILED:
+		(void)snprintf(instance->failure, sizeof(instance->failure), "%.399s",
+			       message->text);
+		instance_lost(instance);
+		break;
+	default: break;
+	}
+}
+
+static void on_message(struct engine_template *tmpl, const struct keeper_message *message, int *fd)
+{
+	struct engine_instance *instance;
+
+	if (message->type == KEEPER_TEMPLATE_FAILED) {
+		die(tmpl, message->text);
+		return;
+	}
+	instance = message->slot < tmpl->slots ? tmpl->instances[message->slot] : NULL;
+	if (instance && instance->generation == message->generation)
+		on_instance_message(instance, message, fd);
+}
+
+static int receive(int socket, struct keeper_message *message, int *fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {.iov_base = message, .iov_len = sizeof(*message)};
+	struct msghdr header = {.msg_iov = &iov,
+				.msg_iovlen = 1,
+				.msg_control = control.bytes,
+				.msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *cmsg;
+	ssize_t n;
+
+	do
+		n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n != (ssize_t)sizeof(*message))
+		return -1;
+	cmsg = CMSG_FIRSTHDR(&header);
+	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
+	return 1;
+}
+
+int native_turn(struct engine_template *tmpl, struct psb_error *err)
+{
+	struct keeper_message message;
+	int rc;
+
+	do {
+		auto_fd fd = -1;
+
+		rc = receive(tmpl->control_fd, &message, &fd);
+		if (rc > 0)
+			on_message(tmpl, &message, &fd);
+	} while (rc > 0);
+	if (rc < 0) {
+		die(tmpl, "the keeper ended unexpectedly");
+		for (uint32_t i = 0; i < tmpl->slots; i++)
+			if (tmpl->instances[i])
+				instance_lost(tmpl->instances[i]);
+	}
+	if (tmpl->dead)
+		return psb_fail(err, PSB_E_ENGINE, 0, "native: %s", tmpl->dead_text);
+	return 0;
+}
+
+int native_template_fd(const struct engine_template *tmpl)
+{
+	return tmpl->control_fd;
+}
+
+void native_template_close(struct engine_template *tmpl)
+{
+	if (!tmpl)
+		return;
+	close_fd(&tmpl->control_fd); /* the keeper ends, and all of its processes with it */
+	free(tmpl);
+}

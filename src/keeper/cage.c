@@ -1,0 +1,234 @@
+/*
+ * Theory of operation: this runs in the process that becomes the zygote, between fork and exec:
+ * the cage comes first, the interpreter second, so that site, .pth files and preloaded modules run
+ * inside. Order matters: namespaces, then the identity maps (written by the keeper, which has the
+ * rights), then the host's directories are opened with the caller's rights, then the identity
+ * changes, the root is built and entered, capabilities and filters follow, exec is last.
+ * Trust: still our own code with no foreign byte read. Any failure is reported and ends it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "keeper/keeper.h"
+
+#define GUEST_ID 1000
+#define CONTROL_FD 252 /* PSB_CONTROL_FD of guest/ext/psb_ext.h */
+#define CAP_SETGID_NUMBER 6
+#define CAP_SETUID_NUMBER 7
+#define CAP_SYS_ADMIN_NUMBER 21
+#define ZYGOTE_CAPS                                                                                \
+	(JAIL_CAP(CAP_SETGID_NUMBER) | JAIL_CAP(CAP_SETUID_NUMBER) | JAIL_CAP(CAP_SYS_ADMIN_NUMBER))
+#define GUEST_NICE 5
+
+static void report(const struct cage_pipes *pipes, const struct jail_fault *fault)
+{
+	struct spawn_reply reply = {.type = SPAWN_FAILED, .slot = KEEPER_MAX_SLOTS};
+
+	reply.sys_errno = fault->sys_errno;
+	memcpy(reply.text, fault->step, sizeof(reply.text));
+	(void)!write(pipes->control, &reply, sizeof(reply));
+}
+
+static int send_listener(const struct cage_pipes *pipes, int listener)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct spawn_reply reply = {.type = SPAWN_LISTENER, .slot = KEEPER_MAX_SLOTS};
+	struct iovec iov = {.iov_base = &reply, .iov_len = sizeof(reply)};
+	struct msghdr header = {.msg_iov = &iov,
+				.msg_iovlen = 1,
+				.msg_control = control.bytes,
+				.msg_controllen = sizeof(control.bytes)};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &listener, sizeof(int));
+	return sendmsg(pipes->control, &header, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+/* Tells the keeper to write the maps and waits until it has. */
+static int wait_for_maps(const struct cage_pipes *pipes, struct jail_fault *fault)
+{
+	char byte = 'm';
+
+	if (write(pipes->sync_write, &byte, 1) != 1 || read(pipes->sync_read, &byte, 1) != 1)
+		return jail_fail(fault, EPIPE, "wait for the identity maps");
+	if (byte != 'k')
+		return jail_fail(fault, EPERM, "write the identity maps");
+	return 0;
+}
+
+static int take_id(uint32_t id, struct jail_fault *fault)
+{
+	if (syscall(SYS_setresgid, id, id, id) < 0)
+		return jail_fail(fault, errno, "setresgid %u", id);
+	if (syscall(SYS_setresuid, id, id, id) < 0)
+		return jail_fail(fault, errno, "setresuid %u", id);
+	return 0;
+}
+
+static int enter_namespaces(const struct keeper *keeper, const struct cage_pipes *pipes,
+			    struct jail_fault *fault)
+{
+	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+			  CLONE_NEWCGROUP;
+
+	if (unshare(flags) < 0)
+		return jail_fail(fault, errno, "unshare namespaces");
+	if (wait_for_maps(pipes, fault) < 0)
+		return -1;
+	guest_root_open(&keeper->config);
+	if (take_id(GUEST_ID, fault) < 0 || guest_root_enter(fault) < 0)
+		return -1;
+	(void)sethostname("sandbox", 7);
+	if (jail_caps_bound(ZYGOTE_CAPS, fault) < 0 || jail_caps_ambient(ZYGOTE_CAPS, fault) < 0)
+		return -1;
+	return 0;
+}
+
+/* Rungs C and D: what can be cut without namespaces. Landlock lets the interpreter's files be read
+ * and the slots' directories be written. */
+static int enter_plain(const struct keeper *keeper, struct jail_fault *fault)
+{
+	const struct keeper_config *config = &keeper->config;
+	char packages[64];
+	const struct jail_landlock_rule rules[] = {
+		{.path = config->python},
+		{.path = config->python_prefix, .optional = strcmp(config->python_prefix, "/usr") == 0},
+		{.path = keeper->workspace_root, .writable = true},
+		{.path = config->libexec},
+		{.path = packages, .optional = true},
+		{.path = "/usr/lib/python3", .optional = true},
+		{.path = "/usr/lib/x86_64-linux-gnu", .optional = true},
+		{.path = "/usr/lib64", .optional = true},
+		{.path = "/usr/share/zoneinfo", .optional = true},
+		{.path = "/usr/share/fonts", .optional = true},
+		{.path = "/usr/share/matplotlib", .optional = true},
+		{.path = "/etc/ld.so.cache", .optional = true},
+		{.path = "/etc/alternatives", .optional = true},
+		{.path = "/etc/localtime", .optional = true},
+		{.path = "/etc/fonts", .optional = true},
+		{.path = "/dev/null", .writable = true},
+		{.path = "/dev/zero", .writable = true},
+		{.path = "/dev/full", .writable = true, .optional = true},
+		{.path = "/dev/urandom", .optional = true},
+		{.path = "/dev/random", .optional = true},
+		{.path = config->venv, .optional = true},
+	};
+	int ruleset;
+
+	(void)snprintf(packages, sizeof(packages), "/usr/local/lib/python%.8s",
+		       config->python_version);
+	if (keeper->uid_base && take_id(keeper->uid_base, fault) < 0)
+		return -1;
+	if (jail_no_new_privs(fault) < 0 || jail_caps_clear(fault) < 0)
+		return -1;
+	if (keeper->rung == RUNG_D)
+		return 0;
+	ruleset = jail_landlock_create(rules, sizeof(rules) / sizeof(rules[0]), true, fault);
+	if (ruleset < 0)
+		return -1;
+	return jail_landlock_restrict(ruleset, fault);
+}
+
+static int set_limits(struct jail_fault *fault)
+{
+	/* Thread stacks take their default from the soft limit at exec. */
+	const struct rlimit stack = {.rlim_cur = 1u << 20, .rlim_max = 64u << 20};
+	const struct rlimit core = {0};
+
+	if (setrlimit(RLIMIT_STACK, &stack) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
+		return jail_fail(fault, errno, "setrlimit");
+	(void)setpriority(PRIO_PROCESS, 0, GUEST_NICE);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return 0;
+}
+
+static int place_descriptors(const struct cage_pipes *pipes, struct jail_fault *fault)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null < 0)
+		return jail_fail(fault, errno, "open /dev/null");
+	if (dup2(null, 0) < 0 || dup2(pipes->output, 1) < 0 || dup2(pipes->output, 2) < 0 ||
+	    dup2(pipes->control, CONTROL_FD) < 0)
+		return jail_fail(fault, errno, "dup2");
+	if (syscall(SYS_close_range, 3, CONTROL_FD - 1, 0) < 0 ||
+	    syscall(SYS_close_range, CONTROL_FD + 1, ~0u, 0) < 0)
+		return jail_fail(fault, errno, "close_range");
+	return 0;
+}
+
+/* argv[0] of a venv's interpreter makes CPython find pyvenv.cfg. */
+static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
+{
+	const struct keeper_config *config = &keeper->config;
+	char argv0[600];
+	char script[600];
+	const char *single = config->single_use ? "1" : "0";
+	const char *argv[] = {argv0, "-I", "-S", "-B", script, config->preload, single, NULL};
+	const char *env[] = {"LANG=C.UTF-8", "MALLOC_ARENA_MAX=1", "OPENBLAS_NUM_THREADS=1",
+			     "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
+			     config->spare_env[0][0] ? config->spare_env[0] : "PSB_UNUSED=",
+			     config->spare_env[1][0] ? config->spare_env[1] : "PSB_UNUSED=", NULL};
+	char *const *argv_exec;
+	char *const *env_exec;
+
+	(void)snprintf(argv0, sizeof(argv0), "%s", config->python);
+	if (config->venv[0])
+		(void)snprintf(argv0, sizeof(argv0), "%s/bin/python3", config->venv);
+	if (has_namespaces(keeper))
+		(void)snprintf(script, sizeof(script), "/psb/psb_start.py");
+	else
+		(void)snprintf(script, sizeof(script), "%s/psb/psb_start.py", config->libexec);
+	memcpy(&argv_exec, &(const char *const *){argv}, sizeof(argv_exec));
+	memcpy(&env_exec, &(const char *const *){env}, sizeof(env_exec));
+	(void)execve(config->python, argv_exec, env_exec);
+	(void)jail_fail(fault, errno, "exec %.40s", config->python);
+}
+
+void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
+{
+	struct jail_fault fault = {0};
+	sigset_t none;
+	int listener = -1;
+	int rc;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (keeper->is_root && setgroups(0, NULL) < 0)
+		(void)jail_fail(&fault, errno, "setgroups");
+	rc = has_namespaces(keeper) ? enter_namespaces(keeper, pipes, &fault)
+				    : enter_plain(keeper, &fault);
+	if (rc == 0)
+		rc = set_limits(&fault);
+	if (rc == 0)
+		rc = jail_seccomp_template(keeper->rung, &listener, &fault);
+	if (rc == 0 && send_listener(pipes, listener) < 0)
+		rc = jail_fail(&fault, errno, "send the filter's listener");
+	if (rc == 0)
+		rc = place_descriptors(pipes, &fault);
+	if (rc == 0) {
+		struct cage_pipes placed = {.control = CONTROL_FD};
+
+		exec_python(keeper, &fault);
+		report(&placed, &fault);
+		_exit(1);
+	}
+	report(pipes, &fault);
+	_exit(1);
+}

@@ -1,0 +1,337 @@
+/*
+ * pysandbox-keeper: one per sandbox handle, exec'd by the library, single-threaded, control only.
+ * Theory of operation: it reads its configuration from descriptor 3, makes the cage and the zygote
+ * and then waits for: the host's messages, the zygote side's messages, forbidden system calls,
+ * deaths of children, one timer. It ends when the host's socket ends, and with it all of its
+ * processes, however either of them died.
+ * Trust: the host is trusted; the zygote's socket and the notifications come from the caged side.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "keeper/keeper.h"
+
+/* Host ids of guests: far above any account, and apart for every keeper of this host. */
+#define UID_RANGE_START 1000000000u
+#define UIDS_PER_KEEPER 256u
+
+static void on_host_message(struct keeper *keeper, const struct host_message *message, int fds[4])
+{
+	uint32_t index = message->slot;
+
+	if (index >= keeper->config.slots)
+		return;
+	switch (message->type) {
+	case HOST_PREPARE:
+		slot_prepare(keeper, index, message->generation, fds);
+		memset(fds, -1, 4 * sizeof(int)); /* taken */
+		break;
+	case HOST_ARM: slot_arm(keeper, index, &message->limits); break;
+	case HOST_START: slot_start(keeper, index); break;
+	case HOST_STOP: slot_stop(keeper, index); break;
+	case HOST_FINISH: slot_finish(keeper, index); break;
+	case HOST_WORKSPACE: slot_send_workspace(keeper, index); break;
+	case HOST_RELEASE: slot_release(keeper, index); break;
+	default: break;
+	}
+}
+
+/* Returns false when the host is gone. */
+static bool host_turn(struct keeper *keeper)
+{
+	struct host_message message;
+	int fds[4];
+	int rc;
+
+	for (;;) {
+		rc = receive_with_fds(keeper->host_fd, &message, sizeof(message), fds, 4, NULL);
+		if (rc == -3)
+			return true;
+		if (rc == -1)
+			return false;
+		if (rc >= 0 && (message.type != HOST_PREPARE || rc == 4))
+			on_host_message(keeper, &message, fds);
+		for (int i = 0; i < 4; i++)
+			close_fd(&fds[i]);
+	}
+}
+
+static void describe(const struct spawn_reply *reply, char text[KEEPER_TEXT_BYTES])
+{
+	char step[sizeof(reply->text) + 1];
+
+	memcpy(step, reply->text, sizeof(reply->text));
+	step[sizeof(reply->text)] = '\0';
+	(void)snprintf(text, KEEPER_TEXT_BYTES, "cage: %s: %s", step, strerror(reply->sys_errno));
+}
+
+static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *reply, pid_t sender,
+			   int *fd)
+{
+	char text[KEEPER_TEXT_BYTES];
+
+	if (reply->slot >= keeper->config.slots) {
+		describe(reply, text);
+		if (reply->type == SPAWN_UP)
+			keeper->zygote_up = true;
+		else if (reply->type == SPAWN_LISTENER && keeper->listener_fd < 0)
+			keeper->listener_fd = take_fd(*fd);
+		else if (reply->type == SPAWN_FAILED)
+			host_fail_template(keeper, text);
+		return;
+	}
+	switch (reply->type) {
+	case SPAWN_INIT: slot_init_seen(keeper, reply->slot, sender); break;
+	case SPAWN_HELLO: slot_hello(keeper, reply->slot, sender, take_fd(*fd)); break;
+	case SPAWN_READY: slot_ready(keeper, reply->slot); break;
+	case SPAWN_FAILED:
+		describe(reply, text);
+		slot_spawn_failed(keeper, reply->slot, text);
+		break;
+	default: break;
+	}
+}
+
+static void zygote_turn(struct keeper *keeper)
+{
+	struct spawn_reply reply;
+	pid_t sender = 0;
+	int fd = -1;
+	int rc;
+
+	for (;;) {
+		rc = receive_with_fds(keeper->zygote_fd, &reply, sizeof(reply), &fd, 1, &sender);
+		if (rc == -1)
+			close_fd(&keeper->zygote_fd);
+		if (rc == -1 || rc == -3)
+			return;
+		if (rc >= 0)
+			on_spawn_reply(keeper, &reply, sender, &fd);
+		close_fd(&fd);
+	}
+}
+
+/* What the interpreter says before it serves (an import error, say) explains a failed template. */
+static void output_turn(struct keeper *keeper)
+{
+	char chunk[512];
+	ssize_t n = read(keeper->output_fd, chunk, sizeof(chunk));
+	size_t room = sizeof(keeper->output) - 1;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		close_fd(&keeper->output_fd);
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (keeper->output_len == room) {
+			memmove(keeper->output, keeper->output + 512, room - 512);
+			keeper->output_len -= 512;
+		}
+		keeper->output[keeper->output_len++] = chunk[i] >= ' ' ? chunk[i] : ' ';
+	}
+}
+
+static void notification_turn(struct keeper *keeper)
+{
+	struct seccomp_notif request = {0};
+	char text[KEEPER_TEXT_BYTES];
+	const char *name;
+	struct slot *slot;
+
+	if (ioctl(keeper->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0) {
+		if (errno != ENOENT && errno != EINTR)
+			close_fd(&keeper->listener_fd);
+		return;
+	}
+	slot = slot_of_task(keeper, (pid_t)request.pid);
+	if (slot) {
+		slot_denied(keeper, slot, request.data.nr);
+		return;
+	}
+	name = jail_syscall_name(request.data.nr);
+	(void)snprintf(text, sizeof(text),
+		       "a start-up file or preloaded module made the forbidden system call %s",
+		       name ? name : "?");
+	host_fail_template(keeper, text);
+	(void)kill(keeper->zygote_pid, SIGKILL);
+}
+
+static void zygote_died(struct keeper *keeper, int code, int status)
+{
+	char text[KEEPER_TEXT_BYTES];
+	size_t len;
+
+	keeper->zygote_pid = 0;
+	if (keeper->output_fd >= 0)
+		output_turn(keeper);
+	while (keeper->output_len > 0 && keeper->output[keeper->output_len - 1] == ' ')
+		keeper->output_len--;
+	keeper->output[keeper->output_len] = '\0';
+	len = keeper->output_len > 300 ? keeper->output_len - 300 : 0;
+	(void)snprintf(text, sizeof(text), "the interpreter ended (%s %d) before it could serve%s%s",
+		       code == CLD_EXITED ? "exit" : "signal", status, keeper->output_len ? ": " : "",
+		       keeper->output + len);
+	host_fail_template(keeper, text);
+}
+
+static void child_turn(struct keeper *keeper)
+{
+	struct signalfd_siginfo drained;
+	struct rusage usage;
+	siginfo_t info;
+	uint64_t cpu_us;
+
+	(void)!read(keeper->signal_fd, &drained, sizeof(drained));
+	for (;;) {
+		info.si_pid = 0;
+		if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG, &usage) < 0 ||
+		    info.si_pid == 0)
+			return;
+		cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+			 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+		if (info.si_pid == keeper->zygote_pid)
+			zygote_died(keeper, info.si_code, info.si_status);
+		else
+			(void)slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
+					  (uint64_t)usage.ru_maxrss * 1024);
+	}
+}
+
+static void serve(struct keeper *keeper)
+{
+	for (;;) {
+		struct pollfd fds[] = {
+			{.fd = keeper->host_fd, .events = POLLIN},
+			{.fd = keeper->listener_fd, .events = POLLIN},
+			{.fd = keeper->timer_fd, .events = POLLIN},
+			{.fd = keeper->zygote_fd, .events = POLLIN},
+			{.fd = keeper->signal_fd, .events = POLLIN},
+			{.fd = keeper->output_fd, .events = POLLIN},
+		};
+
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents && !host_turn(keeper))
+			return;
+		if (fds[1].revents & POLLIN)
+			notification_turn(keeper);
+		else if (fds[1].revents)
+			close_fd(&keeper->listener_fd);
+		if (fds[2].revents)
+			timers_turn(keeper);
+		if (fds[3].revents)
+			zygote_turn(keeper);
+		if (fds[4].revents)
+			child_turn(keeper);
+		if (fds[5].revents)
+			output_turn(keeper);
+	}
+}
+
+static void kill_and_reap_all(struct keeper *keeper)
+{
+	if (keeper->zygote_pid > 0)
+		(void)kill(keeper->zygote_pid, SIGKILL);
+	for (uint32_t i = 0; i < keeper->config.slots; i++) {
+		if (keeper->slots[i].init_pid > 0)
+			(void)kill(keeper->slots[i].init_pid, SIGKILL);
+		if (keeper->slots[i].guest_pid > 0)
+			(void)kill(keeper->slots[i].guest_pid, SIGKILL);
+	}
+	close_fd(&keeper->liveness_fd); /* the janitor tidies up and ends by itself */
+	if (keeper->first_pid > 0 && has_namespaces(keeper))
+		(void)kill(keeper->first_pid, SIGKILL);
+	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+		;
+	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
+}
+
+static void set_up_process(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction fallback = {.sa_handler = SIG_DFL};
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	(void)syscall(SYS_close_range, KEEPER_CONTROL_FD + 1, ~0u, 0);
+	(void)fcntl(KEEPER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+	for (int number = 1; number < NSIG; number++)
+		(void)sigaction(number, &fallback, NULL);
+	/* Ctrl-C and hang-ups of the host's terminal are the host's: we end with its socket. */
+	(void)setsid();
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)prctl(PR_SET_NAME, "psb-keeper");
+	(void)!chdir("/");
+	(void)umask(022);
+}
+
+static int open_events(struct keeper *keeper)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGCHLD);
+	if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
+		return -1;
+	keeper->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	keeper->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return keeper->signal_fd < 0 || keeper->timer_fd < 0 ? -1 : 0;
+}
+
+static int read_config(struct keeper *keeper)
+{
+	ssize_t n;
+
+	do
+		n = recv(KEEPER_CONTROL_FD, &keeper->config, sizeof(keeper->config), 0);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(keeper->config) && keeper->config.version == KEEPER_VERSION &&
+			       keeper->config.slots >= 1 && keeper->config.slots <= KEEPER_MAX_SLOTS
+		       ? 0
+		       : -1;
+}
+
+int main(void)
+{
+	static struct keeper keeper; /* 64 slots: too large for the stack */
+	char text[KEEPER_TEXT_BYTES];
+
+	set_up_process();
+	keeper.host_fd = KEEPER_CONTROL_FD;
+	keeper.zygote_fd = keeper.output_fd = keeper.listener_fd = keeper.liveness_fd = -1;
+	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++) {
+		keeper.slots[i].workspace_fd = -1;
+		cgroup_slot_init(&keeper.slots[i].cgroup);
+	}
+	if (read_config(&keeper) < 0 || open_events(&keeper) < 0)
+		return 1;
+	keeper.rung = (enum jail_rung)keeper.config.rung;
+	keeper.is_root = geteuid() == 0;
+	if (keeper.is_root)
+		keeper.uid_base = UID_RANGE_START + (uint32_t)getpid() * UIDS_PER_KEEPER;
+	if (template_start(&keeper, text) < 0)
+		host_fail_template(&keeper, text);
+	/* Only now: the maps in /proc could not be written by an ordinary user's keeper else. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	serve(&keeper);
+	kill_and_reap_all(&keeper);
+	return 0;
+}
