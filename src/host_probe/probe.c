@@ -42,7 +42,7 @@ static bool try_namespaces(void)
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0)
 		return false;
-	while (waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
+	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
 		;
 	return access("/proc/self/uid_map", F_OK) == 0;
 }

@@ -78,7 +78,7 @@ static int spawn_orphan(struct spawn *spawn)
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0)
 		return -errno;
-	while (waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
+	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
 		;
 	return -spawn->error;
 }
