@@ -22,8 +22,8 @@
 PyObject *psb_serve(PyObject *module, PyObject *args); /* returns in instances only */
 PyObject *psb_ready(PyObject *module, PyObject *args);
 
-/* request.c: read_request() -> (source: bytes, inputs: dict|None, options: dict,
- * files: list[tuple[str, bytes]], result_bytes: int). The token stays in C. */
+/* request.c: read_request(revive) -> (source: bytes, inputs: dict|None, options: dict,
+ * result_bytes: int). Files are written beneath the current directory; the token stays in C. */
 PyObject *psb_read_request(PyObject *module, PyObject *args);
 
 /* emit.c: emit_result(value, convert) streams FRAME_RESULT frames; convert(obj) is called for

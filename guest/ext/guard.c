@@ -1,0 +1,164 @@
+/*
+ * The import list: advice, not a wall (the kernel's wall holds without it).
+ *
+ * builtins.__import__ and importlib.import_module become C functions, so that no frame of ours
+ * shows in the program's tracebacks and ordinary imports cost one set look-up more. Only names that
+ * the lists speak of reach the Python function decide(), which judges by who asks.
+ */
+#include "psb_json.h"
+
+#include <string.h>
+
+static PyObject *original_import;
+static PyObject *original_import_module;
+static PyObject *listed; /* set of top-level names */
+static PyObject *decide; /* (name, fromlist, globals) -> refusal or None */
+static int refuse_listed; /* 1: deny list, 0: allow list */
+
+static PyObject *first_argument(PyObject *args, PyObject *kwargs)
+{
+	if (PyTuple_Size(args) > 0)
+		return PyTuple_GetItem(args, 0);
+	return kwargs ? PyDict_GetItemString(kwargs, "name") : NULL;
+}
+
+/* 1: the lists speak of it, 0: they do not, -1: exception. */
+static int is_listed(PyObject *name)
+{
+	Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GetLength(name), 1);
+	PyObject *top = name;
+	int found;
+
+	if (dot == -2)
+		return -1;
+	if (dot >= 0)
+		top = PyUnicode_Substring(name, 0, dot);
+	if (!top)
+		return -1;
+	found = PySet_Contains(listed, top);
+	if (dot >= 0)
+		Py_DECREF(top);
+	return found < 0 ? -1 : found == refuse_listed;
+}
+
+static int raise_refusal(PyObject *name, PyObject *text)
+{
+	PyObject *args = PyTuple_Pack(1, text);
+	PyObject *kwargs = PyDict_New();
+	PyObject *error = NULL;
+
+	if (args && kwargs && PyDict_SetItemString(kwargs, "name", name) == 0)
+		error = PyObject_Call(PyExc_ImportError, args, kwargs);
+	if (error)
+		PyErr_SetObject(PyExc_ImportError, error);
+	Py_XDECREF(error);
+	Py_XDECREF(kwargs);
+	Py_XDECREF(args);
+	return -1;
+}
+
+static int judge(PyObject *name, PyObject *fromlist)
+{
+	PyObject *globals = PyEval_GetGlobals();
+	PyObject *text;
+	int rc = is_listed(name);
+
+	if (rc != 1)
+		return rc;
+	text = PyObject_CallFunctionObjArgs(decide, name, fromlist ? fromlist : Py_None,
+					    globals ? globals : Py_None, NULL);
+	if (!text)
+		return -1;
+	rc = text == Py_None ? 0 : raise_refusal(name, text);
+	Py_DECREF(text);
+	return rc;
+}
+
+/* importlib is not loaded at start; it is patched when it comes. */
+static int patch_importlib(PyObject *module)
+{
+	PyObject *name = PyUnicode_FromString("importlib");
+	PyObject *importlib = name ? PyImport_GetModule(name) : NULL;
+	PyObject *guarded = importlib ? PyObject_GetAttrString(module, "import_module") : NULL;
+	int rc = PyErr_Occurred() ? -1 : 0;
+
+	if (guarded && PyObject_HasAttrString(importlib, "import_module")) {
+		original_import_module = PyObject_GetAttrString(importlib, "import_module");
+		rc = PyObject_SetAttrString(importlib, "import_module", guarded);
+	}
+	Py_XDECREF(guarded);
+	Py_XDECREF(importlib);
+	Py_XDECREF(name);
+	return rc;
+}
+
+static int is_importlib(PyObject *name)
+{
+	const char *text = PyUnicode_AsUTF8AndSize(name, NULL);
+
+	PyErr_Clear();
+	return text && strncmp(text, "importlib", 9) == 0;
+}
+
+static long level_of(PyObject *args, PyObject *kwargs)
+{
+	PyObject *level = kwargs ? PyDict_GetItemString(kwargs, "level") : NULL;
+	long number;
+
+	if (PyTuple_Size(args) > 4)
+		level = PyTuple_GetItem(args, 4);
+	number = level && PyLong_Check(level) ? PyLong_AsLong(level) : 0;
+	PyErr_Clear();
+	return number;
+}
+
+PyObject *psb_guard_import(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	PyObject *name = first_argument(args, kwargs);
+	PyObject *fromlist = kwargs ? PyDict_GetItemString(kwargs, "fromlist") : NULL;
+	PyObject *imported;
+	bool plain = name && PyUnicode_Check(name) && level_of(args, kwargs) == 0;
+
+	if (PyTuple_Size(args) > 3)
+		fromlist = PyTuple_GetItem(args, 3);
+	if (plain && judge(name, fromlist) != 0)
+		return NULL;
+	imported = PyObject_Call(original_import, args, kwargs);
+	if (imported && !original_import_module && plain && is_importlib(name) &&
+	    patch_importlib(module) != 0)
+		PyErr_Clear();
+	return imported;
+}
+
+PyObject *psb_guard_import_module(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+	PyObject *name = first_argument(args, kwargs);
+
+	(void)module;
+	if (name && PyUnicode_Check(name) && PyUnicode_GetLength(name) > 0 &&
+	    PyUnicode_ReadChar(name, 0) != '.' && judge(name, NULL) != 0)
+		return NULL;
+	return PyObject_Call(original_import_module, args, kwargs);
+}
+
+/* guard(builtins_module, listed, refuse_listed, decide): from now on imports are judged. */
+PyObject *psb_guard(PyObject *module, PyObject *args)
+{
+	PyObject *builtins;
+	PyObject *guarded;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "OOiO", &builtins, &listed, &refuse_listed, &decide))
+		return NULL;
+	Py_INCREF(listed);
+	Py_INCREF(decide);
+	original_import = PyObject_GetAttrString(builtins, "__import__");
+	guarded = PyObject_GetAttrString(module, "__import__");
+	if (!original_import || !guarded)
+		return NULL;
+	rc = PyObject_SetAttrString(builtins, "__import__", guarded);
+	Py_DECREF(guarded);
+	if (rc != 0 || patch_importlib(module) != 0)
+		return NULL;
+	Py_RETURN_NONE;
+}

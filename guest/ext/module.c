@@ -1,0 +1,55 @@
+/*
+ * `_psb`: the C part of the inner runner, one stable-ABI module for every CPython >= 3.9. It is
+ * loaded by psb_start.py, never put into sys.modules, and is guest: untrusted once user code runs.
+ */
+#include "psb_json.h"
+
+static PyMethodDef methods[] = {
+	{ "serve", psb_serve, METH_VARARGS, "Be a template; returns in instances only." },
+	{ "ready", psb_ready, METH_VARARGS, "Tell the keeper that this instance can be used." },
+	{ "read_request", psb_read_request, METH_VARARGS, "Read the one request." },
+	{ "emit_result", psb_emit_result, METH_VARARGS, "Send the result, streamed." },
+	{ "emit_nowhere", psb_emit_nowhere, METH_VARARGS, "Encode a value and send nothing." },
+	{ "emit_end", psb_emit_end, METH_VARARGS, "Send the end frame." },
+	{ "guard", psb_guard, METH_VARARGS, "Judge imports from now on." },
+	{ "__import__", (PyCFunction)(void (*)(void))psb_guard_import,
+	  METH_VARARGS | METH_KEYWORDS, "Import a module." },
+	{ "import_module", (PyCFunction)(void (*)(void))psb_guard_import_module,
+	  METH_VARARGS | METH_KEYWORDS, "Import a module." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static int add_error(PyObject *module, const char *name, const char *qualified, PyObject **slot)
+{
+	*slot = PyErr_NewException(qualified, PyExc_Exception, NULL);
+	if (!*slot)
+		return -1;
+	return PyObject_SetAttrString(module, name, *slot);
+}
+
+static int module_exec(PyObject *module)
+{
+	if (add_error(module, "ResultError", "pysandbox.ResultError", &psb_result_error) != 0)
+		return -1;
+	return add_error(module, "ResultLimit", "pysandbox.ResultLimit", &psb_result_limit);
+}
+
+static PyModuleDef_Slot slots[] = {
+	{ Py_mod_exec, (void *)module_exec },
+	{ 0, NULL },
+};
+
+static PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "_psb",
+	.m_doc = "The C part of pysandbox's inner runner.",
+	.m_methods = methods,
+	.m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__psb(void);
+
+PyMODINIT_FUNC PyInit__psb(void)
+{
+	return PyModuleDef_Init(&definition);
+}

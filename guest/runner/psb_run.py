@@ -1,0 +1,384 @@
+"""The life of an instance: prepare, serve, warm up, run one program, report.
+
+Trust: nobody believes this code. It only has to report truly on programs that do not attack it,
+and to survive those that break builtins, sys or io by the way. Hence the private builtins
+(psb_start), references taken before the program runs, and the encoding and framing in C.
+"""
+import _io
+import _signal
+import _thread
+import builtins
+import gc
+import posix
+import sys
+
+# psb, fetch and load are given by psb_start.
+modules = sys.modules
+program = None
+parts = {}
+fetched = {}
+TextIOWrapper = _io.TextIOWrapper
+ModuleType = type(sys)
+out = sys.stdout
+err = sys.stderr
+excepthook = sys.__excepthook__
+settrace = sys.settrace
+setprofile = sys.setprofile
+setrecursionlimit = sys.setrecursionlimit
+recursion_limit = sys.getrecursionlimit()
+KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
+
+
+def part(name):
+    """The namespace of another part of the runner, loaded when first asked for."""
+    if name not in parts:
+        parts[name] = load(name, fetched.get(name) or fetch(name), {'psb': psb, 'run': globals()})
+    return parts[name]
+
+
+# --- before the program ---------------------------------------------------------------------
+
+
+class SiteFinder:
+    """The last finder: the first import that fails processes site, then looks again."""
+
+    def find_spec(self, name, path=None, target=None):
+        if path is not None or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        process_site()
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, None, target)
+            if spec is not None:
+                return spec
+        return None
+
+
+def process_site():
+    import site
+    site.main()
+
+
+class Quitter:
+    """exit and quit without site."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f'Use {self.name}() or Ctrl-D (i.e. EOF) to exit'
+
+    def __call__(self, code=None):
+        raise SystemExit(code)
+
+
+class Late:
+    """help, copyright, credits and license: made by site when used."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return repr(self.real())
+
+    def __call__(self, *args, **kwargs):
+        return self.real()(*args, **kwargs)
+
+    def real(self):
+        import site
+        site.setcopyright()
+        site.sethelper()
+        return getattr(builtins, self.name)
+
+
+def prepare_bare():
+    sys.meta_path.append(SiteFinder())
+    for name in ('exit', 'quit'):
+        setattr(builtins, name, Quitter(name))
+    for name in ('help', 'copyright', 'credits', 'license'):
+        setattr(builtins, name, Late(name))
+
+
+def prepare_modules(preloads):
+    process_site()
+    for name in preloads:
+        __import__(name)
+    numpy = modules.get('numpy')
+    if numpy:
+        square = numpy.ones((64, 64))
+        numpy.dot(square, square)
+
+
+def prepare(preloads, single):
+    import faulthandler
+    if preloads:
+        prepare_modules(preloads)
+    else:
+        prepare_bare()
+    faulthandler.enable(250, all_threads=False)
+    for stream, errors in ((out, 'surrogateescape'), (err, 'backslashreplace')):
+        if stream is not None:
+            stream.reconfigure(encoding='utf-8', errors=errors, line_buffering=True)
+    for name in ('psb_errors', 'psb_values', 'psb_imports'):
+        fetched[name] = fetch(name)
+    if not single:
+        for name in ('psb_errors', 'psb_values', 'psb_imports', 'psb_warm'):
+            part(name)
+        gc.collect()
+        gc.freeze()
+
+
+def main(preloads, single):
+    prepare(preloads, single)
+    slot = psb.serve()
+    if not single:
+        part('psb_warm')['reseed'](modules)
+        part('psb_warm')['warm'](modules)
+    psb.ready(slot)
+    execute()
+
+
+# --- the program ----------------------------------------------------------------------------
+
+
+class SourceLoader:
+    """__loader__ of the program's __main__: lets linecache, inspect and traceback see its lines."""
+
+    def __init__(self, source, filename):
+        self._source = source
+        self._filename = filename
+
+    def get_source(self, name=None):
+        text = _io.IncrementalNewlineDecoder(None, True)
+        return text.decode(self._decoded(), final=True)
+
+    def _decoded(self):
+        try:
+            return self._source.decode('utf-8-sig')
+        except UnicodeDecodeError:
+            import tokenize
+            coding, _ = tokenize.detect_encoding(_io.BytesIO(self._source).readline)
+            return self._source.decode(coding)
+
+    def get_filename(self, name=None):
+        return self._filename
+
+    def is_package(self, name=None):
+        return False
+
+
+def revive(value):
+    return part('psb_values')['revive'](value)
+
+
+def convert(value):
+    return part('psb_values')['convert'](value)
+
+
+def set_environment(asked, cwd):
+    """posix.environ is what os.environ is, or will be, made of."""
+    temporary = cwd.rpartition('/')[0] + '/tmp'
+    if not posix.access(temporary, posix.W_OK):
+        temporary = '/tmp'
+    wanted = {'HOME': cwd, 'PATH': '/usr/local/bin:/usr/bin:/bin', 'LANG': 'C.UTF-8',
+              'TMPDIR': temporary, **asked}
+    environ = posix.environ
+    for key in list(environ):
+        if not key.decode('utf-8', 'replace').startswith(KEPT_ENVIRONMENT):
+            posix.unsetenv(key)
+            del environ[key]
+    for key, value in wanted.items():
+        key = key.encode('utf-8', 'surrogateescape')
+        value = value.encode('utf-8', 'surrogateescape')
+        posix.putenv(key, value)
+        environ[key] = value
+
+
+def make_main(source, inputs, filename):
+    module = ModuleType('__main__')
+    space = module.__dict__
+    space.update(__loader__=SourceLoader(source, filename), __annotations__={},
+                 __builtins__=builtins, __file__=filename, __cached__=None)
+    for name, value in inputs.items():
+        if name not in space:
+            space[name] = value
+    space['inputs'] = inputs
+    modules['__main__'] = module
+    return module
+
+
+def make_room(options, filename, cwd):
+    sys.argv = [filename]
+    sys.orig_argv = [sys.executable, filename]
+    sys.path.insert(0, cwd)
+    sys.dont_write_bytecode = True
+    set_environment(options.get('env') or {}, cwd)
+
+
+class Program:
+    """What is known of the program that runs; one per instance."""
+
+    def __init__(self, source, inputs, options, cap):
+        self.pid = posix.getpid()
+        self.source = source
+        self.cap = cap
+        self.filename = options.get('filename') or 'main.py'
+        self.denied = []
+        self.status = 'ok'
+        self.exit_code = 0
+        self.error = None
+        self.limits_hit = []
+        self.has_result = False
+        self.cwd = posix.getcwd()
+        self.ballast = bytes(4 << 20)  # given back to report on a MemoryError; never touched
+        self.main = make_main(source, inputs or {}, self.filename)
+        make_room(options, self.filename, self.cwd)
+        imports = options.get('imports') or {}
+        if imports.get('mode', 'off') != 'off':
+            part('psb_imports')['install'](self, imports)
+
+    def run(self):
+        space = self.main.__dict__
+        code = None
+        try:
+            code = compile(self.source, self.filename, 'exec', dont_inherit=True)
+            exec(code, space)
+        except BaseException as exc:
+            self.raised(exc, code is None)
+
+    def raised(self, exc, compiling):
+        self.ballast = None
+        for _ in range(20):  # a signal handler of the program may interrupt
+            try:
+                part('psb_errors')['report'](self, exc, compiling)
+                return
+            except BaseException as again:
+                trouble = again
+        self.status, self.exit_code = 'error', 1
+        self.error = {'type': type(trouble).__name__, 'message': 'the error could not be described',
+                      'traceback': '', 'line': 0}
+
+    def end_dict(self):
+        end = {'status': self.status, 'exit_code': self.exit_code, 'limits_hit': self.limits_hit,
+               'denied_imports': self.denied, 'has_result': self.has_result}
+        if self.error:
+            end['error'] = self.error
+        return end
+
+    def emit_result(self, value):
+        try:
+            psb.emit_result(value, convert)
+            self.has_result = True
+        except BaseException as exc:
+            if self.status == 'ok':
+                part('psb_errors')['not_returned'](self, exc)
+
+
+# --- after the program ----------------------------------------------------------------------
+
+
+def attempt(function, *args):
+    """What the program left behind must not stop the end."""
+    try:
+        return function(*args)
+    except BaseException:
+        return None
+
+
+def join_threads():
+    threading = modules.get('threading')
+    if threading:
+        threading._shutdown()
+
+
+def run_exit_functions():
+    atexit = modules.get('atexit')
+    if atexit:
+        atexit._run_exitfuncs()
+
+
+def flush_streams():
+    for stream in (getattr(sys, 'stdout', None), getattr(sys, 'stderr', None)):
+        if stream is not None and stream is not out and stream is not err:
+            attempt(stream.flush)
+    for stream in (out, err):
+        if stream is not None:
+            attempt(TextIOWrapper.flush, stream)
+
+
+def settle():
+    """No tracing, no handler of the program and no short recursion limit from here on."""
+    settrace(None)
+    setprofile(None)
+    setrecursionlimit(recursion_limit)
+    for number in range(1, 65):
+        try:
+            if callable(_signal.getsignal(number)):
+                _signal.signal(number, _signal.SIG_IGN)
+        except (ValueError, OSError):
+            continue
+
+
+def clear_space(space):
+    for name in list(space):
+        if name[:1] == '_' and name != '__builtins__':
+            space[name] = None
+    for name in list(space):
+        if name != '__builtins__':
+            space[name] = None
+
+
+def tear_down(program):
+    """Drops __main__, as the end of an interpreter does: files are closed, __del__ runs."""
+    loader = program.main.__loader__
+    modules.pop('__main__', None)
+    program.main = None
+    gc.collect()
+    if _thread._count() > 0:
+        return
+    for space in gc.get_referrers(loader):
+        if type(space) is dict and space.get('__loader__') is loader:
+            clear_space(space)
+
+
+def leave(program):
+    """A process forked by the program comes to its end here too: it must stay silent."""
+    if posix.getpid() != program.pid:
+        attempt(flush_streams)
+        posix._exit(program.exit_code)
+
+
+def finish(program):
+    attempt(join_threads)
+    space = program.main.__dict__
+    nothing = object()
+    value = attempt(space.get, 'result', nothing)
+    attempt(run_exit_functions)
+    for _ in range(20):
+        attempt(settle)
+    attempt(flush_streams)
+    leave(program)
+    program.ballast = None
+    if value is not nothing:
+        program.emit_result(value)
+    space = value = None
+    attempt(tear_down, program)
+    attempt(flush_streams)
+
+
+def execute():
+    global program
+    try:
+        request = psb.read_request(revive)
+    except EOFError:
+        posix._exit(0)
+    except BaseException as exc:
+        part('psb_errors')['not_begun'](exc)
+        posix._exit(0)
+    program = Program(*request)
+    request = None
+    gc.freeze()
+    program.run()
+    attempt(finish, program)
+    psb.emit_end(program.end_dict())
+    posix._exit(0)

@@ -1,0 +1,84 @@
+"""What an instance does between its fork and its request: fresh randomness, warm pages.
+
+A preloaded module that keeps random state of its own renews it with
+os.register_at_fork(after_in_child=...), which runs before anything here.
+"""
+import _io
+import builtins
+import posix
+
+# psb and run are given.
+PROGRAM = b'''
+import sys
+def f(a, b=2, *c, **d):
+    return [x * b for x in range(a)] + list(c)
+class C:
+    def __init__(self, x):
+        self.x = x
+try:
+    result = {'a': f(8), 'b': C(1.5).x, 'c': 'text' + str(len(sys.argv)), 'd': (None, True)}
+    raise ValueError('x')
+except ValueError as exc:
+    text = f'{exc} {result}'
+print(text, file=stream)
+'''
+
+
+def reseed_openssl(modules):
+    module = modules.get('_ssl')
+    if module is not None:
+        module.RAND_add(posix.urandom(32), 32.0)
+
+
+def reseed_uuid(modules):
+    """The node, the last time, and libuuid's clock sequence, which a fork shares: do without."""
+    module = modules.get('uuid')
+    if module is not None:
+        module._last_timestamp = None
+        module._node = None
+        module._generate_time_safe = None
+
+
+def reseed_tempfile(modules):
+    module = modules.get('tempfile')
+    if module is not None:
+        module._name_sequence = None
+        module.tempdir = None
+
+
+def reseed(modules):
+    module = modules.get('random')
+    if module is not None:
+        module.seed()
+    module = modules.get('numpy.random')
+    if module is not None:
+        module.seed()
+    reseed_uuid(modules)
+    reseed_tempfile(modules)
+    reseed_openssl(modules)
+
+
+def warm_numpy(numpy):
+    square = numpy.arange(10000, dtype=float).reshape(100, 100)
+    (square @ square).sum()
+    numpy.linspace(0, 1, 16).mean()
+
+
+def warm_pandas(pandas):
+    frame = pandas.DataFrame({'a': [1, 2, 1, 2], 'b': [1.0, 2.0, 3.0, 4.0]})
+    frame.groupby('a')['b'].mean().to_dict()
+
+
+def warm_plain():
+    stream = _io.TextIOWrapper(_io.BytesIO(), encoding='utf-8')
+    space = {'__name__': 'warm', '__builtins__': builtins, 'stream': stream}
+    exec(compile(PROGRAM, 'warm', 'exec', dont_inherit=True), space)
+    psb.emit_nowhere(space['result'], run['convert'])
+
+
+def warm(modules):
+    run['attempt'](warm_plain)
+    if 'numpy' in modules:
+        run['attempt'](warm_numpy, modules['numpy'])
+    if 'pandas' in modules:
+        run['attempt'](warm_pandas, modules['pandas'])
