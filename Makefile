@@ -1,0 +1,67 @@
+# The front door. Meson does the building; `make` with no word shows what there is.
+# The system's own python3, not a version manager's shim, runs the build and the tests.
+export PATH := /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+PYTHON := /usr/bin/python3
+BUILD ?= build
+SANITIZED := $(BUILD)-asan
+CLANG := $(BUILD)-clang
+SUITES := $(PYTHON) scripts/suites.py --build $(BUILD)
+DEPS ?= scripts/deps.sh
+FUZZ_SECONDS ?= 60
+prefix ?= /usr/local
+
+.PHONY: help build demo test test-meson test-sanitized test-clang test-python lint format bench \
+	fuzz install clean
+
+help:
+	@echo "make build    build/pysandbox and the library"
+	@echo "make demo     install what is missing, build, run the three examples"
+	@echo "make test     every suite, with gcc, clang and the sanitizers"
+	@echo "make lint     formatting, clang-tidy, banned functions, sizes"
+	@echo "make bench    the figures of this machine"
+	@echo "make fuzz     every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds"
+	@echo "make install  into prefix ($(prefix))"
+	@echo "make format   clang-format, in place"
+
+$(BUILD)/build.ninja:
+	$(DEPS) build
+	meson setup $(BUILD) --prefix=$(abspath $(prefix))
+
+build: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+demo: build
+	@$(BUILD)/pysandbox demo
+
+test: build
+	$(DEPS) test
+	$(SUITES) all
+
+test-meson test-sanitized test-clang test-python: build
+	$(DEPS) test
+	$(SUITES) $(@:test-%=%)
+
+lint:
+	$(DEPS) build lint
+	@test -e $(BUILD)/build.ninja || meson setup $(BUILD)
+	$(PYTHON) scripts/lint.py --build $(BUILD)
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+bench: build
+	$(DEPS) test
+	$(PYTHON) bench/run.py --command $(BUILD)/pysandbox
+
+fuzz:
+	$(DEPS) build test
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh $(BUILD)-fuzz
+
+install: build
+	meson configure $(BUILD) --prefix=$(abspath $(prefix))
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(SANITIZED) $(CLANG) $(BUILD)-fuzz

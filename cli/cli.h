@@ -1,0 +1,94 @@
+/* What the commands share. Nothing here is part of the library. */
+#ifndef PSB_CLI_H
+#define PSB_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pysandbox.h"
+
+#define CLI_OK 0
+#define CLI_FAILED 1
+#define CLI_USAGE 2
+
+/* One command; main.c holds the table. `run` gets the arguments after the command's name. */
+struct cli_command {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+};
+
+int cmd_run(int argc, char **argv);
+int cmd_engines(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+/* options.c: tables of options, parsed into fields of a struct. */
+enum option_kind {
+	OPTION_FLAG,    /* bool */
+	OPTION_TEXT,    /* const char * */
+	OPTION_SIZE,    /* uint64_t, bytes: 64k, 256M, 1G */
+	OPTION_SECONDS, /* uint64_t, milliseconds; fractions of a second are welcome */
+	OPTION_COUNT,   /* uint64_t, 1 or more */
+	OPTION_LIST,    /* struct text_list */
+};
+
+struct text_list {
+	const char **items; /* NULL-terminated once an item is there */
+	size_t count;
+};
+
+struct cli_option {
+	const char *name;     /* "--timeout", "-c" */
+	const char *argument; /* what the help calls the value; NULL for a flag */
+	const char *help;     /* NULL: accepted, but not shown */
+	enum option_kind kind;
+	size_t offset; /* of the field */
+};
+
+struct cli_syntax {
+	const char *usage; /* "run [options] FILE.py | -c CODE | -" */
+	const char *about; /* one paragraph */
+	const struct cli_option *options;
+	size_t option_count;
+	size_t word_offset; /* of a const char * for the one word that is no option */
+	bool takes_word;
+};
+
+/* 0; CLI_USAGE after a message; PARSE_HELP after the help was printed. */
+#define PARSE_HELP (-1)
+int cli_parse(const struct cli_syntax *syntax, int argc, char **argv, void *target);
+void text_list_free(struct text_list *list);
+
+/* numbers.c: 0 or -1. */
+int parse_size(const char *text, uint64_t *out);
+int parse_milliseconds(const char *text, uint64_t *out);
+int parse_count(const char *text, uint64_t *out);
+
+/* output.c: plain writes; no stdio on the way of a run. */
+int write_all(int fd, const void *data, size_t len); /* 0 or -errno */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int call_failed(const struct psb_error *err); /* says why; the command's exit code */
+void print_json_text(const char *text);       /* quoted and escaped, on stdio's stdout */
+
+/* input.c: whole files, bounded. */
+struct text {
+	char *data; /* owned; a NUL follows the last byte */
+	size_t len;
+};
+void text_free(struct text *text);
+int read_file(const char *path, size_t max, struct text *out); /* 0 or CLI_USAGE; "-" is stdin */
+
+/* cancel.c */
+void cancel_on_signals(psb_sandbox *sandbox);
+void cancel_forget(void);
+
+/* report.c: what the person at the terminal is told about an end that Python did not report. */
+void report_end(const psb_outcome *outcome, const struct psb_limits *limits);
+
+/* clock.c */
+uint64_t now_us(void);
+
+#endif

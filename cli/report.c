@@ -1,0 +1,107 @@
+/*
+ * One line on stderr for every end that Python itself has not explained. The words come from the
+ * outcome, whose message is the library's own for these statuses; the limit's value is named when
+ * the command line set it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static void format_bytes(uint64_t bytes, char *out, size_t size)
+{
+	if (bytes >= 1u << 20 && !(bytes & ((1u << 20) - 1)))
+		(void)snprintf(out, size, "%llu MiB", (unsigned long long)(bytes >> 20));
+	else if (bytes >= 1u << 10 && !(bytes & ((1u << 10) - 1)))
+		(void)snprintf(out, size, "%llu KiB", (unsigned long long)(bytes >> 10));
+	else
+		(void)snprintf(out, size, "%llu bytes", (unsigned long long)bytes);
+}
+
+static void format_seconds(uint64_t ms, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%.10g s", (double)ms / 1000.0);
+}
+
+/* The limit that ended the run, as the person set it; "" when it is the policy's. */
+static void limit_value(int status, const psb_outcome *outcome, const struct psb_limits *limits,
+			char *out, size_t size)
+{
+	const char *name = psb_outcome_limit(outcome);
+	bool is_stderr = name && strstr(name, "stderr");
+	uint64_t bytes = 0;
+	uint64_t ms = 0;
+
+	if (status == PSB_TIMEOUT)
+		ms = limits->wall_ms;
+	else if (status == PSB_CPU_LIMIT)
+		ms = limits->cpu_ms ? limits->cpu_ms : limits->wall_ms;
+	else if (status == PSB_MEMORY_LIMIT)
+		bytes = limits->memory_bytes;
+	else if (status == PSB_OUTPUT_LIMIT)
+		bytes = is_stderr ? limits->stderr_bytes : limits->stdout_bytes;
+	else if (status == PSB_RESULT_LIMIT)
+		bytes = limits->result_bytes;
+	else if (status == PSB_DISK_LIMIT)
+		bytes = limits->workspace_bytes;
+	out[0] = '\0';
+	if (ms)
+		format_seconds(ms, out, size);
+	else if (bytes)
+		format_bytes(bytes, out, size);
+}
+
+static const char *limit_words(int status)
+{
+	static const char *const words[PSB_STATUS_COUNT] = {
+		[PSB_TIMEOUT] = "wall-clock limit",   [PSB_CPU_LIMIT] = "processor time limit",
+		[PSB_MEMORY_LIMIT] = "memory limit",  [PSB_OUTPUT_LIMIT] = "output limit",
+		[PSB_RESULT_LIMIT] = "result limit",  [PSB_PROCESS_LIMIT] = "process limit",
+		[PSB_DISK_LIMIT] = "workspace limit",
+	};
+
+	return words[status];
+}
+
+static void report_limit(int status, const psb_outcome *outcome, const struct psb_limits *limits)
+{
+	const char *words = limit_words(status);
+	char value[48];
+
+	limit_value(status, outcome, limits, value, sizeof(value));
+	if (value[0])
+		complain("%s (%s) reached, the run was ended", words, value);
+	else
+		complain("%s reached, the run was ended", words);
+}
+
+static void report_status(int status, const psb_outcome *outcome)
+{
+	const char *message = psb_outcome_error_message(outcome);
+	const char *colon = message ? ": " : "";
+
+	message = message ? message : "";
+	if (status == PSB_CRASH && psb_outcome_signal(outcome))
+		complain("the program crashed (signal %d)%s%s", psb_outcome_signal(outcome), colon,
+			 message);
+	else if (status == PSB_DENIED)
+		complain("ended for a forbidden system call%s%s", colon, message);
+	else if (status == PSB_UNAVAILABLE)
+		complain("no engine can run this here%s%s", colon, message);
+	else if (status == PSB_CANCELLED)
+		complain("cancelled");
+	else
+		complain("%s%s%s", psb_status_name(status), colon, message);
+}
+
+void report_end(const psb_outcome *outcome, const struct psb_limits *limits)
+{
+	int status = psb_outcome_status(outcome);
+
+	if (status == PSB_OK || status == PSB_ERROR || status == PSB_EXIT)
+		return;
+	if (status > 0 && status < PSB_STATUS_COUNT && limit_words(status))
+		report_limit(status, outcome, limits);
+	else
+		report_status(status, outcome);
+}

@@ -1,0 +1,102 @@
+/*
+ * run: one program, one outcome. The cold path of the product: nothing is read, parsed or started
+ * here that this one execution does not need.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "run.h"
+
+/* 128 + SIGPIPE, what a shell reports for a program whose reader went away. */
+#define EXIT_READER_GONE 141
+
+static void on_output(void *context, int stream, const char *data, size_t len)
+{
+	struct run_output *out = context;
+	int rc;
+
+	if (out->failed)
+		return;
+	rc = write_all(stream == PSB_STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, len);
+	if (stream == PSB_STDOUT && len)
+		out->mid_line = data[len - 1] != '\n';
+	if (!rc)
+		return;
+	out->failed = rc;
+	if (rc != -EPIPE)
+		complain("%s: %s", stream == PSB_STDOUT ? "stdout" : "stderr", strerror(-rc));
+	psb_cancel_current(out->sandbox);
+}
+
+static int write_text(struct run_output *out, const char *text, size_t len)
+{
+	int rc = write_all(STDOUT_FILENO, text, len);
+
+	if (!rc)
+		rc = write_all(STDOUT_FILENO, "\n", 1);
+	if (rc && rc != -EPIPE && !out->failed)
+		complain("stdout: %s", strerror(-rc));
+	if (rc)
+		out->failed = rc;
+	return rc;
+}
+
+static void show(const struct run_args *args, const psb_outcome *outcome, struct run_output *out)
+{
+	size_t len;
+	const char *text =
+		args->json ? psb_outcome_json(outcome, &len) : psb_outcome_result(outcome, &len);
+
+	if (!args->json)
+		report_end(outcome, &args->options.limits);
+	if (!text || out->failed)
+		return;
+	/* The result stands on a line of its own, even after print(..., end=""). */
+	if (out->mid_line && !args->json && write_all(STDOUT_FILENO, "\n", 1))
+		return;
+	(void)write_text(out, text, len);
+}
+
+static int execute(struct run_args *args, psb_sandbox *sandbox)
+{
+	struct run_output out = {.sandbox = sandbox};
+	struct psb_error err = {0};
+	psb_outcome *outcome;
+	int code;
+
+	if (!args->json) {
+		args->request.on_output = on_output;
+		args->request.context = &out;
+	}
+	cancel_on_signals(sandbox);
+	if (psb_execute(sandbox, &args->request, &outcome, &err)) {
+		cancel_forget();
+		return call_failed(&err);
+	}
+	cancel_forget();
+	show(args, outcome, &out);
+	code = psb_status_exit_code(psb_outcome_status(outcome), psb_outcome_exit_code(outcome));
+	psb_outcome_free(outcome);
+	if (out.failed)
+		return out.failed == -EPIPE ? EXIT_READER_GONE : CLI_FAILED;
+	return code;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_args args;
+	struct psb_error err = {0};
+	psb_sandbox *sandbox;
+	int rc = run_args_read(&args, argc, argv);
+
+	if (!rc && psb_open(&args.options, &sandbox, &err))
+		rc = call_failed(&err);
+	else if (!rc) {
+		rc = execute(&args, sandbox);
+		psb_close(sandbox);
+	}
+	run_args_free(&args);
+	return rc == PARSE_HELP ? CLI_OK : rc;
+}

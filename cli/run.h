@@ -1,0 +1,33 @@
+/* The arguments of `run`, made ready for the API. */
+#ifndef PSB_CLI_RUN_H
+#define PSB_CLI_RUN_H
+
+#include "cli.h"
+
+struct run_args {
+	struct psb_options options;
+	struct psb_request request;
+	const char *word; /* FILE.py or "-" */
+	const char *code;
+	const char *input;
+	const char *policy;
+	const char *on_output_limit;
+	struct text_list files;
+	struct text_list env;
+	bool json;
+	struct text source;
+	struct text input_text;
+	struct text policy_text;
+	struct psb_file *file_list;
+};
+
+struct run_output {
+	psb_sandbox *sandbox;
+	int failed;    /* 0 or -errno of the first write that failed */
+	bool mid_line; /* the guest's stdout does not end with a newline */
+};
+
+int run_args_read(struct run_args *args, int argc, char **argv); /* as cli_parse() */
+void run_args_free(struct run_args *args);
+
+#endif
