@@ -75,6 +75,8 @@ int jail_landlock_restrict(int ruleset_fd, struct jail_fault *fault);
 /* --- caps.c --- */
 #define JAIL_CAP(number) (UINT64_C(1) << (number))
 int jail_no_new_privs(struct jail_fault *fault);
+/* Before a setresuid from 0 to another id: the permitted set survives it (until the next exec). */
+int jail_caps_keep(struct jail_fault *fault);
 int jail_caps_bound(uint64_t keep, struct jail_fault *fault);   /* drops all others from the bounding set */
 int jail_caps_ambient(uint64_t keep, struct jail_fault *fault); /* permitted=inheritable=ambient=keep */
 int jail_caps_clear(struct jail_fault *fault);                  /* none left, ambient too */
