@@ -1,9 +1,11 @@
 /*
- * Theory of operation: this runs in the process that becomes the zygote, between fork and exec:
- * the cage comes first, the interpreter second, so that site, .pth files and preloaded modules run
- * inside. Order matters: namespaces, then the identity maps (written by the keeper, which has the
- * rights), then the host's directories are opened with the caller's rights, then the identity
- * changes, the root is built and entered, capabilities and filters follow, exec is last.
+ * Theory of operation: the keeper forks a builder, which makes the namespaces (the identity maps are
+ * written by the keeper, which has the rights), then the template's two processes as siblings of
+ * its own, children of the keeper: the first process of the pid namespace and the zygote; then it
+ * ends. The zygote's process completes the cage before it execs the interpreter, so that site, .pth
+ * files and preloaded modules run inside: the host's directories are opened with the caller's
+ * rights, the identity changes, the root is built and entered, capabilities and filters follow.
+ * The pid namespace belongs to the zygote's user namespace: it may enter new ones and come back.
  * Trust: still our own code with no foreign byte read. Any failure is reported and ends it.
  */
 #include <errno.h>
@@ -17,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "keeper/keeper.h"
@@ -26,8 +29,12 @@
 #define CAP_SETGID_NUMBER 6
 #define CAP_SETUID_NUMBER 7
 #define CAP_SYS_ADMIN_NUMBER 21
+/* setns() by pidfd asks for CAP_SYS_PTRACE where the target is not dumpable, as the instance's init
+ * is; ptrace itself stays refused by the filter. All count in the zygote's user namespace only. */
+#define CAP_SYS_PTRACE_NUMBER 19
 #define ZYGOTE_CAPS                                                                                \
-	(JAIL_CAP(CAP_SETGID_NUMBER) | JAIL_CAP(CAP_SETUID_NUMBER) | JAIL_CAP(CAP_SYS_ADMIN_NUMBER))
+	(JAIL_CAP(CAP_SETGID_NUMBER) | JAIL_CAP(CAP_SETUID_NUMBER) |                               \
+	 JAIL_CAP(CAP_SYS_PTRACE_NUMBER) | JAIL_CAP(CAP_SYS_ADMIN_NUMBER))
 #define GUEST_NICE 5
 
 static void report(const struct cage_pipes *pipes, const struct jail_fault *fault)
@@ -81,16 +88,18 @@ static int take_id(uint32_t id, struct jail_fault *fault)
 	return 0;
 }
 
-static int enter_namespaces(const struct keeper *keeper, const struct cage_pipes *pipes,
-			    struct jail_fault *fault)
+static int make_namespaces(const struct cage_pipes *pipes, struct jail_fault *fault)
 {
 	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-			  CLONE_NEWCGROUP;
+			  CLONE_NEWCGROUP | CLONE_NEWPID;
 
 	if (unshare(flags) < 0)
 		return jail_fail(fault, errno, "unshare namespaces");
-	if (wait_for_maps(pipes, fault) < 0)
-		return -1;
+	return wait_for_maps(pipes, fault);
+}
+
+static int enter_namespaced(const struct keeper *keeper, struct jail_fault *fault)
+{
 	guest_root_open(&keeper->config);
 	if (take_id(GUEST_ID, fault) < 0 || guest_root_enter(fault) < 0)
 		return -1;
@@ -201,18 +210,15 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 	(void)jail_fail(fault, errno, "exec %.40s", config->python);
 }
 
-void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
+__attribute__((noreturn)) static void zygote_main(const struct keeper *keeper,
+						  const struct cage_pipes *pipes)
 {
+	const struct cage_pipes placed = {.control = CONTROL_FD};
 	struct jail_fault fault = {0};
-	sigset_t none;
 	int listener = -1;
 	int rc;
 
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (keeper->is_root && setgroups(0, NULL) < 0)
-		(void)jail_fail(&fault, errno, "setgroups");
-	rc = has_namespaces(keeper) ? enter_namespaces(keeper, pipes, &fault)
+	rc = has_namespaces(keeper) ? enter_namespaced(keeper, &fault)
 				    : enter_plain(keeper, &fault);
 	if (rc == 0)
 		rc = set_limits(&fault);
@@ -223,12 +229,81 @@ void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
 	if (rc == 0)
 		rc = place_descriptors(pipes, &fault);
 	if (rc == 0) {
-		struct cage_pipes placed = {.control = CONTROL_FD};
-
 		exec_python(keeper, &fault);
 		report(&placed, &fault);
 		_exit(1);
 	}
 	report(pipes, &fault);
 	_exit(1);
+}
+
+/* The first process: no foreign code, no descriptors but the pipe whose end of file is the
+ * keeper's death. */
+__attribute__((noreturn)) static void first_main(const struct keeper *keeper,
+						 const struct cage_pipes *pipes)
+{
+	const struct spawn_reply hello = {.type = SPAWN_INIT, .slot = KEEPER_MAX_SLOTS};
+	char byte;
+	ssize_t n;
+
+	(void)prctl(PR_SET_NAME, "psb-init");
+	(void)signal(SIGCHLD, SIG_IGN);
+	(void)setsid();
+	if (has_namespaces(keeper))
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)!write(pipes->control, &hello, sizeof(hello));
+	(void)dup2(pipes->liveness, 0);
+	(void)syscall(SYS_close_range, 1, ~0u, 0);
+	do
+		n = read(0, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	workspace_sweep(keeper->workspace_root);
+	_exit(0);
+}
+
+/* The guest of each instance is process 2 of its namespace. OpenSSL and others notice a fork by
+ * the process id alone, so the zygote must not be 2 as well: one id is used up. */
+static void burn_process_id(void)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
+}
+
+/* A sibling: the keeper's child, born in the new pid namespace. */
+static long make_sibling(void)
+{
+	return syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+}
+
+void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
+{
+	struct jail_fault fault = {0};
+	sigset_t none;
+	long pid = -1;
+	int rc = 0;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (keeper->is_root && setgroups(0, NULL) < 0)
+		rc = jail_fail(&fault, errno, "setgroups");
+	if (rc == 0 && has_namespaces(keeper))
+		rc = make_namespaces(pipes, &fault);
+	if (rc == 0) {
+		pid = make_sibling();
+		if (pid == 0)
+			first_main(keeper, pipes);
+		burn_process_id();
+		pid = pid < 0 ? pid : make_sibling();
+		if (pid == 0)
+			zygote_main(keeper, pipes);
+		if (pid < 0)
+			rc = jail_fail(&fault, errno, "fork the zygote");
+	}
+	if (rc < 0)
+		report(pipes, &fault);
+	_exit(rc < 0);
 }

@@ -45,7 +45,6 @@ struct keeper {
 	struct keeper_config config;
 	enum jail_rung rung;
 	bool is_root;
-	bool zygote_up;
 	bool template_failed;
 	int host_fd;
 	int zygote_fd;   /* control socket */
@@ -54,6 +53,7 @@ struct keeper {
 	int signal_fd;
 	int timer_fd;
 	int liveness_fd; /* write end; its closing tells the first process to end */
+	pid_t builder_pid;
 	pid_t zygote_pid;
 	pid_t first_pid; /* init of the template's pid namespace; janitor on C and D */
 	uint32_t uid_base;     /* host ids base .. base+slots; 0 when not root */
@@ -77,19 +77,19 @@ static inline bool has_cgroups(const struct keeper *keeper)
 
 uint64_t now_us(void);
 
-/* template.c: the first process (init of the template's pid namespace, or janitor) and the zygote.
- * Errors as text for the host. */
+/* template.c: the builder and what it needs from outside. Errors as text for the host. */
 int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
 /* root_fs.c: what the cage shows of the host. Opened with the caller's rights in the new mount
  * namespace, built with the guest's. */
 void guest_root_open(const struct keeper_config *config);
 int guest_root_enter(struct jail_fault *fault);
-/* cage.c: the zygote's side, from fork to exec; never returns. */
+/* cage.c: the builder, the first process and the zygote up to its exec; never returns. */
 struct cage_pipes {
 	int control; /* becomes PSB_CONTROL_FD */
 	int output;  /* becomes stdout and stderr */
 	int sync_read;
 	int sync_write;
+	int liveness; /* read end: of the first process */
 };
 __attribute__((noreturn)) void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes);
 /* workspace.c: the slots' directories on rungs C and D. */
@@ -111,6 +111,7 @@ void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid);
 void slot_ready(struct keeper *keeper, uint32_t index);
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text);
 void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number);
+bool is_own_child(pid_t pid);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
 		 uint64_t peak_bytes);

@@ -82,19 +82,38 @@ static void describe(const struct spawn_reply *reply, char text[KEEPER_TEXT_BYTE
 	(void)snprintf(text, KEEPER_TEXT_BYTES, "cage: %s: %s", step, strerror(reply->sys_errno));
 }
 
+/* Word of the template's own processes, before any foreign code runs. */
+static void on_template_reply(struct keeper *keeper, const struct spawn_reply *reply, pid_t sender,
+			      int *fd)
+{
+	char text[KEEPER_TEXT_BYTES];
+
+	switch (reply->type) {
+	case SPAWN_INIT:
+		if (keeper->first_pid == 0 && is_own_child(sender))
+			keeper->first_pid = sender;
+		break;
+	case SPAWN_LISTENER:
+		if (keeper->listener_fd < 0 && is_own_child(sender)) {
+			keeper->zygote_pid = sender;
+			keeper->listener_fd = take_fd(*fd);
+		}
+		break;
+	case SPAWN_FAILED:
+		describe(reply, text);
+		host_fail_template(keeper, text);
+		break;
+	default: break;
+	}
+}
+
 static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *reply, pid_t sender,
 			   int *fd)
 {
 	char text[KEEPER_TEXT_BYTES];
 
 	if (reply->slot >= keeper->config.slots) {
-		describe(reply, text);
-		if (reply->type == SPAWN_UP)
-			keeper->zygote_up = true;
-		else if (reply->type == SPAWN_LISTENER && keeper->listener_fd < 0)
-			keeper->listener_fd = take_fd(*fd);
-		else if (reply->type == SPAWN_FAILED)
-			host_fail_template(keeper, text);
+		on_template_reply(keeper, reply, sender, fd);
 		return;
 	}
 	switch (reply->type) {
@@ -191,6 +210,16 @@ static void zygote_died(struct keeper *keeper, int code, int status)
 	host_fail_template(keeper, text);
 }
 
+/* Its work is done when it ends well; otherwise it has said why, unless it was killed. */
+static void builder_died(struct keeper *keeper, int code, int status)
+{
+	keeper->builder_pid = 0;
+	if (code == CLD_EXITED && status == 0)
+		return;
+	zygote_turn(keeper);
+	host_fail_template(keeper, "cage: the builder was ended before it was done");
+}
+
 static void child_turn(struct keeper *keeper)
 {
 	struct signalfd_siginfo drained;
@@ -208,6 +237,8 @@ static void child_turn(struct keeper *keeper)
 			 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 		if (info.si_pid == keeper->zygote_pid)
 			zygote_died(keeper, info.si_code, info.si_status);
+		else if (info.si_pid == keeper->builder_pid)
+			builder_died(keeper, info.si_code, info.si_status);
 		else
 			(void)slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
 					  (uint64_t)usage.ru_maxrss * 1024);
@@ -247,6 +278,8 @@ static void serve(struct keeper *keeper)
 
 static void kill_and_reap_all(struct keeper *keeper)
 {
+	if (keeper->builder_pid > 0)
+		(void)kill(keeper->builder_pid, SIGKILL);
 	if (keeper->zygote_pid > 0)
 		(void)kill(keeper->zygote_pid, SIGKILL);
 	for (uint32_t i = 0; i < keeper->config.slots; i++) {

@@ -137,7 +137,7 @@ void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
 	send_slot(keeper, index, KEEPER_SLOT_FAILED, text);
 }
 
-static bool is_our_child(pid_t pid)
+bool is_own_child(pid_t pid)
 {
 	siginfo_t info;
 
@@ -148,7 +148,7 @@ void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid)
 {
 	struct slot *slot = &keeper->slots[index];
 
-	if (slot->state == SLOT_SPAWNING && slot->init_pid == 0 && is_our_child(pid))
+	if (slot->state == SLOT_SPAWNING && slot->init_pid == 0 && is_own_child(pid))
 		slot->init_pid = pid;
 }
 
@@ -157,7 +157,7 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 	struct slot *slot = &keeper->slots[index];
 
 	if (slot->state != SLOT_SPAWNING || slot->guest_pid != 0 || workspace_fd < 0 ||
-	    !is_our_child(pid)) {
+	    !is_own_child(pid)) {
 		if (workspace_fd >= 0)
 			(void)close(workspace_fd);
 		return;

@@ -1,22 +1,14 @@
 /*
- * Theory of operation: makes the two processes of a template. The first is the init of the
- * template's pid namespace (A, B): its death ends everything in there, and it dies with the keeper.
- * On C and D it is the janitor that removes the workspaces when the keeper is gone. The second is
- * the zygote (cage.c). Both are our own children; the zygote's instances will be too.
- * As an ordinary user the keeper first enters a user namespace of its own (identity mapped), which
- * gives it the right to make the others.
+ * Theory of operation: the keeper's side of making a template: control groups, pipes, the fork of
+ * the builder (cage.c) and the identity maps of its user namespace, which only an outsider may
+ * write. The processes that the builder makes announce themselves on the control socket.
+ * An ordinary user can map one id, its own; root gives the zygote and each slot one of their own.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -71,73 +63,6 @@ static int map_zygote(const struct keeper *keeper, pid_t pid)
 	return write_maps(pid, uid_map, gid_map, true);
 }
 
-static int enter_own_user_namespace(char text[KEEPER_TEXT_BYTES])
-{
-	char uid_map[64];
-	char gid_map[64];
-	unsigned int uid = getuid();
-	unsigned int gid = getgid();
-
-	if (unshare(CLONE_NEWUSER) < 0)
-		return fail_text(text, errno, "unshare user namespace");
-	(void)snprintf(uid_map, sizeof(uid_map), "%u %u 1\n", uid, uid);
-	(void)snprintf(gid_map, sizeof(gid_map), "%u %u 1\n", gid, gid);
-	if (write_maps(getpid(), uid_map, gid_map, true) < 0)
-		return fail_text(text, errno, "map the user into a namespace");
-	return 0;
-}
-
-/* The first process: no foreign code, no descriptors but the pipe whose end of file is the
- * keeper's death. */
-__attribute__((noreturn)) static void first_main(const struct keeper *keeper, int liveness)
-{
-	char byte;
-	ssize_t n;
-
-	(void)prctl(PR_SET_NAME, "psb-init");
-	(void)signal(SIGCHLD, SIG_IGN);
-	(void)setsid();
-	if (has_namespaces(keeper))
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)dup2(liveness, 0);
-	(void)syscall(SYS_close_range, 1, ~0u, 0);
-	do
-		n = read(0, &byte, 1);
-	while (n < 0 && errno == EINTR);
-	workspace_sweep(keeper->workspace_root);
-	_exit(0);
-}
-
-static int start_first(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
-{
-	int liveness[2];
-
-	if (pipe2(liveness, O_CLOEXEC) < 0)
-		return fail_text(text, errno, "pipe");
-	keeper->first_pid = fork();
-	if (keeper->first_pid == 0) {
-		(void)close(liveness[1]);
-		first_main(keeper, liveness[0]);
-	}
-	(void)close(liveness[0]);
-	keeper->liveness_fd = liveness[1];
-	if (keeper->first_pid < 0)
-		return fail_text(text, errno, "fork the namespace's init");
-	return 0;
-}
-
-/* The guest of each instance is process 2 of its namespace. OpenSSL and others notice a fork by
- * the process id alone, so the zygote must not be 2 as well: one id is used up. */
-static void burn_process_id(void)
-{
-	pid_t pid = vfork();
-
-	if (pid == 0)
-		_exit(0);
-	if (pid > 0)
-		(void)waitpid(pid, NULL, 0);
-}
-
 /* Attach and map when the zygote says it has its namespaces, then let it go on. */
 static int sync_with_zygote(struct keeper *keeper, int from, int to, char text[KEEPER_TEXT_BYTES])
 {
@@ -147,7 +72,7 @@ static int sync_with_zygote(struct keeper *keeper, int from, int to, char text[K
 		return 0;
 	if (read(from, &byte, 1) != 1)
 		return 0; /* it failed and has said so on the control socket */
-	if (map_zygote(keeper, keeper->zygote_pid) < 0) {
+	if (map_zygote(keeper, keeper->builder_pid) < 0) {
 		(void)fail_text(text, errno, "write the identity maps");
 		(void)!write(to, "x", 1);
 		return -1;
@@ -155,38 +80,43 @@ static int sync_with_zygote(struct keeper *keeper, int from, int to, char text[K
 	return write(to, "k", 1) == 1 ? 0 : fail_text(text, errno, "wake the zygote");
 }
 
-static int start_zygote(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
+static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 {
 	int control[2];
 	int output[2];
 	int up[2];
 	int down[2];
+	int liveness[2];
 	int one = 1;
 	int rc = 0;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
-	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || pipe2(down, O_CLOEXEC) < 0)
+	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || pipe2(down, O_CLOEXEC) < 0 ||
+	    pipe2(liveness, O_CLOEXEC) < 0)
 		return fail_text(text, errno, "pipe");
 	(void)setsockopt(control[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
-	keeper->zygote_pid = fork();
-	if (keeper->zygote_pid == 0) {
-		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1]};
+	keeper->builder_pid = fork();
+	if (keeper->builder_pid == 0) {
+		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1], liveness[0]};
 
 		(void)close(up[0]);
 		(void)close(down[1]);
+		(void)close(liveness[1]);
 		cage_main(keeper, &pipes);
 	}
 	(void)close(control[1]);
 	(void)close(output[1]);
 	(void)close(up[1]);
 	(void)close(down[0]);
+	(void)close(liveness[0]);
+	keeper->liveness_fd = liveness[1];
 	keeper->zygote_fd = control[0];
 	keeper->output_fd = output[0];
 	(void)fcntl(output[0], F_SETFL, O_NONBLOCK);
-	if (keeper->zygote_pid < 0)
-		rc = fail_text(text, errno, "fork the zygote");
+	if (keeper->builder_pid < 0)
+		rc = fail_text(text, errno, "fork the builder");
 	if (rc == 0 && has_cgroups(keeper))
-		rc = -cgroup_tree_attach(&keeper->cgroups, keeper->zygote_pid);
+		rc = -cgroup_tree_attach(&keeper->cgroups, keeper->builder_pid);
 	if (rc > 0)
 		rc = fail_text(text, rc, "attach the zygote to its control group");
 	if (rc == 0)
@@ -213,17 +143,7 @@ int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 {
 	if (open_cgroups(keeper, text) < 0)
 		return -1;
-	if (has_namespaces(keeper)) {
-		if (!keeper->is_root && enter_own_user_namespace(text) < 0)
-			return -1;
-		if (unshare(CLONE_NEWPID) < 0)
-			return fail_text(text, errno, "unshare pid namespace");
-	} else if (workspace_root_make(keeper) < 0) {
+	if (!has_namespaces(keeper) && workspace_root_make(keeper) < 0)
 		return fail_text(text, errno, "make the workspaces in /tmp");
-	}
-	if (start_first(keeper, text) < 0)
-		return -1;
-	if (has_namespaces(keeper))
-		burn_process_id();
-	return start_zygote(keeper, text);
+	return start_builder(keeper, text);
 }
