@@ -25,6 +25,21 @@ def attempt(function, *args):
 def worked(value):
     return not isinstance(value, BaseException)
 
+def runner():
+    """The runner's extension module, found as an attacker finds it: up the frames."""
+    frame = sys._getframe()
+    while frame:
+        if "psb" in frame.f_globals:
+            return frame.f_globals["psb"]
+        frame = frame.f_back
+    return sys.modules.get("_psb")
+
+def token():
+    """The token of this execution's frames, out of our own memory."""
+    library = attempt(lambda: ctypes.CDLL(runner().__file__))
+    value = attempt(lambda: (ctypes.c_ubyte * 16).in_dll(library, "psb_token"))
+    return bytes(value) if worked(value) else bytes(16)
+
 def machine(code):
     """Runs x86-64 machine code, by whichever door to executable memory is open."""
     import mmap

@@ -1,0 +1,137 @@
+"""Processes, threads and descriptors: bombs fizzle within their limits."""
+import pytest
+
+FORKS = {"ok", "error", "timeout", "cpu_limit", "process_limit", "memory_limit", "exit", "crash"}
+
+BOMBS = {
+    "fork_bomb": ("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
+                  {"timeout", "cpu_limit", "process_limit", "memory_limit"}),
+    "fork_bomb_by_call": ("""
+import ctypes
+libc = ctypes.CDLL(None)
+while True:
+    libc.fork()
+""", {"timeout", "cpu_limit", "process_limit", "memory_limit", "error"}),
+    "vfork_bomb": ("""
+import ctypes
+libc = ctypes.CDLL(None)
+for _ in range(100000):
+    libc.syscall(56, 17, 0, 0, 0, 0)
+""", FORKS),
+    "polite_fork_bomb": ("import os\nwhile True:\n    os.fork()", FORKS),
+    "double_forks": ("""
+import os
+for _ in range(200):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            while True:
+                os.read(os.pipe()[0], 1)
+        os._exit(0)
+""", FORKS),
+    "zombies": ("""
+import os
+while True:
+    if os.fork() == 0:
+        os._exit(0)
+""", FORKS),
+    "thread_bomb": ("""
+import threading, time
+while True:
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+""", {"error", "process_limit", "memory_limit", "timeout"}),
+    "stubborn_thread_bomb": ("""
+import threading, time
+while True:
+    try:
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+    except RuntimeError:
+        pass
+""", {"timeout", "cpu_limit", "process_limit", "memory_limit"}),
+    "threads_that_fork": ("""
+import os, threading, time
+def go():
+    while True:
+        try:
+            if os.fork() == 0:
+                time.sleep(1000)
+        except OSError:
+            time.sleep(0.01)
+for _ in range(6):
+    threading.Thread(target=go).start()
+""", {"timeout", "cpu_limit", "process_limit", "memory_limit"}),
+    "children_that_exit_the_parent": ("""
+import os, signal
+for _ in range(5):
+    try:
+        if os.fork() == 0:
+            os.kill(os.getppid(), signal.SIGKILL)
+    except OSError:
+        pass
+import time
+time.sleep(1000)
+""", {"timeout", "crash", "error", "unknown"}),
+}
+
+DESCRIPTORS = {
+    "open": "keep = []\nwhile True:\n    keep.append(open('/dev/null'))",
+    "pipes": "import os\nwhile True:\n    os.pipe()",
+    "dup": "import os\nwhile True:\n    os.dup(1)",
+    "directories": "import os\nwhile True:\n    os.open('.', os.O_RDONLY)",
+    "epoll": "import select\nkeep = []\nwhile True:\n    keep.append(select.epoll())",
+    "socketpairs": "import socket\nkeep = []\nwhile True:\n    keep.append(socket.socketpair())",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs(exhaust, name):
+    code, statuses = BOMBS[name]
+    exhaust.run(code, statuses)
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_descriptors(exhaust, name):
+    run = exhaust.run(DESCRIPTORS[name], {"error"}, timeout=3.0)
+    if exhaust.config.imports == "on" and name == "socketpairs":
+        return
+    assert run.error["type"] == "OSError" and "open_files" in run.outcome["limits_hit"], str(run)
+
+
+def test_thread_limit_is_told(exhaust):
+    code = """
+import threading
+stop = threading.Event()
+try:
+    for _ in range(200):
+        threading.Thread(target=stop.wait).start()
+finally:
+    stop.set()
+"""
+    run = exhaust.run(code, {"error", "process_limit"}, timeout=3.0, args=["--processes", "16"])
+    if run.status == "error":
+        assert run.error["type"] == "RuntimeError"
+        assert "processes" in run.outcome["limits_hit"], str(run)
+
+
+def test_eight_honest_threads(exhaust):
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(8) as pool:
+    result = sum(pool.map(lambda n: n * n, range(100)))
+"""
+    assert exhaust.run(code, {"ok"}, timeout=3.0).result == 328350
+
+
+def test_pipes_filled(exhaust):
+    """Unread data in many pipes is the guest's own loss."""
+    code = """
+import os
+try:
+    while True:
+        r, w = os.pipe()
+        os.set_blocking(w, False)
+        os.write(w, b"x" * (1 << 16))
+except OSError as problem:
+    result = problem.errno
+"""
+    run = exhaust.run(code, {"ok", "memory_limit"}, timeout=3.0)
+    assert run.result in (None, 24, 11)
