@@ -115,6 +115,7 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 static void free_slot(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
+	int fds[4];
 
 	close_fd(&slot->workspace_fd);
 	slot->state = SLOT_FREE;
@@ -122,7 +123,8 @@ static void free_slot(struct keeper *keeper, uint32_t index)
 	if (!slot->has_pending)
 		return;
 	slot->has_pending = false;
-	slot_prepare(keeper, index, slot->pending_generation, slot->pending);
+	memcpy(fds, slot->pending, sizeof(fds)); /* the slot is overwritten */
+	slot_prepare(keeper, index, slot->pending_generation, fds);
 }
 
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
