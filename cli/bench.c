@@ -16,6 +16,8 @@ static const struct cli_option bench_options[] = {
 	 FIELD(options.engine)},
 	{"-n", "N", "executions of the latency phase [1000]", OPTION_COUNT, FIELD(count)},
 	{"-c", "CODE", "what to run [result = sum(range(10))]", OPTION_TEXT, FIELD(code)},
+	{"--input", "JSON|@FILE", "an object whose members become variables", OPTION_TEXT,
+	 FIELD(input)},
 	{"--inflight", "K", "sandboxes at work in the throughput phase [2 per core]", OPTION_COUNT,
 	 FIELD(inflight)},
 	{"--pool", "N", "instances kept ready in each sandbox [2]", OPTION_COUNT, FIELD(pool)},
@@ -57,13 +59,9 @@ int bench_open(const struct bench_args *args, psb_sandbox **out)
 /* A figure of runs that failed would mean nothing: the first such run ends the benchmark. */
 int bench_execute(psb_sandbox *sandbox, const struct bench_args *args, psb_outcome **out)
 {
-	struct psb_request request;
 	struct psb_error err = {0};
 
-	psb_request_init(&request);
-	request.source = args->code;
-	request.source_len = strlen(args->code);
-	if (psb_execute(sandbox, &request, out, &err))
+	if (psb_execute(sandbox, &args->request, out, &err))
 		return call_failed(&err);
 	if (psb_outcome_status(*out) == PSB_OK)
 		return 0;
@@ -138,5 +136,12 @@ int cmd_bench(int argc, char **argv)
 	if (rc)
 		return rc == PARSE_HELP ? CLI_OK : rc;
 	args.options.pool_size = (uint32_t)args.pool;
-	return run_phases(&args);
+	psb_request_init(&args.request);
+	args.request.source = args.code;
+	args.request.source_len = strlen(args.code);
+	rc = read_input(args.input, &args.input_text, &args.request);
+	if (!rc)
+		rc = run_phases(&args);
+	text_free(&args.input_text);
+	return rc;
 }

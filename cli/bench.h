@@ -6,7 +6,10 @@
 
 struct bench_args {
 	struct psb_options options;
+	struct psb_request request;
 	const char *code;
+	const char *input; /* NULL, JSON or @FILE */
+	struct text input_text;
 	const char *phase;
 	uint64_t count;
 	uint64_t inflight;

@@ -81,6 +81,9 @@ struct text {
 void text_free(struct text *text);
 int read_file(const char *path, size_t max, struct text *out); /* 0 or CLI_USAGE; "-" is stdin */
 
+/* --input: what `option` names (JSON, @FILE or NULL); `text` owns what was read from a file. */
+int read_input(const char *option, struct text *text, struct psb_request *request);
+
 /* cancel.c */
 void cancel_on_signals(psb_sandbox *sandbox);
 void cancel_forget(void);

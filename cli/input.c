@@ -13,6 +13,7 @@
 #include "core/cleanup.h"
 
 #define FIRST_BYTES 65536u
+#define INPUT_MAX_BYTES (256u << 20)
 
 void text_free(struct text *text)
 {
@@ -89,5 +90,21 @@ int read_file(const char *path, size_t max, struct text *out)
 		return rc;
 	}
 	*out = text;
+	return 0;
+}
+
+int read_input(const char *option, struct text *text, struct psb_request *request)
+{
+	if (!option)
+		return 0;
+	if (option[0] == '@') {
+		if (read_file(option + 1, INPUT_MAX_BYTES, text))
+			return CLI_USAGE;
+		request->inputs = text->data;
+		request->inputs_len = text->len;
+		return 0;
+	}
+	request->inputs = option;
+	request->inputs_len = strlen(option);
 	return 0;
 }

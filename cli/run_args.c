@@ -10,7 +10,6 @@
 #include "run.h"
 
 #define SOURCE_MAX_BYTES (64u << 20)
-#define INPUT_MAX_BYTES (256u << 20)
 #define POLICY_MAX_BYTES (1u << 20)
 
 #define FIELD(field) offsetof(struct run_args, field)
@@ -91,22 +90,6 @@ static int read_source(struct run_args *args)
 	return 0;
 }
 
-static int read_input(struct run_args *args)
-{
-	int rc;
-
-	if (!args->input)
-		return 0;
-	args->request.inputs = args->input;
-	args->request.inputs_len = strlen(args->input);
-	if (args->input[0] != '@')
-		return 0;
-	rc = read_file(args->input + 1, INPUT_MAX_BYTES, &args->input_text);
-	args->request.inputs = args->input_text.data;
-	args->request.inputs_len = args->input_text.len;
-	return rc;
-}
-
 /* A word is a template's name; anything that looks like a path is a file of JSON. */
 static int read_policy(struct run_args *args)
 {
@@ -184,7 +167,7 @@ int run_args_read(struct run_args *args, int argc, char **argv)
 	if (!rc)
 		rc = read_source(args);
 	if (!rc)
-		rc = read_input(args);
+		rc = read_input(args->input, &args->input_text, &args->request);
 	if (!rc)
 		rc = read_policy(args);
 	if (!rc)
