@@ -202,7 +202,7 @@ static PyObject *read_number(struct decoder *decoder)
 
 	if (at == digits || (*digits == '0' && at > digits + 1))
 		return wrong(decoder, "bad value");
-	if (*at == '.') {
+	if (at[0] == '.' && at[1] >= '0' && at[1] <= '9') {
 		real = true;
 		at = skip_digits(at + 1);
 	}

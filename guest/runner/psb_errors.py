@@ -4,15 +4,12 @@ The interpreter's own display is used, so that a traceback looks as it always do
 groups, carets, suggestions). Two things are done around it: the display finds the program's lines,
 which are in no file, and it writes to a capped collector.
 """
-import _io
-import _thread
-import posix
 import sys
 
-# psb and run (the namespace of psb_run) are given.
-modules = run['modules']
+# Given: psb, run (the namespace of psb_run), modules and copies of _thread and posix.
 excepthook = run['excepthook']
-real_open = _io.open
+real_open = run['real_open']
+version = run['version']
 MESSAGE_BYTES = 8 << 10
 TRACEBACK_HEAD = 48 << 10
 TRACEBACK_TAIL = 15 << 10
@@ -134,7 +131,7 @@ def opener(filename, fd):
 def fill_linecache(program):
     """Newer displays read lines from linecache."""
     import linecache
-    text = program.main.__loader__.get_source()
+    text = program.loader.get_source()
     lines = [line + '\n' for line in text.split('\n')]
     linecache.cache[program.filename] = (len(text), None, lines, program.filename)
 
@@ -144,9 +141,9 @@ def display(program, exc, trace, file):
     io = modules.get('io')
     current = getattr(sys, 'stderr', None)
     fd = -1
-    if sys.version_info >= (3, 12):
+    if version >= (3, 12):
         run['attempt'](fill_linecache, program)
-    if sys.version_info < (3, 13):
+    if version < (3, 13):
         fd = source_fd(program.source)
     try:
         if fd >= 0 and io is not None:

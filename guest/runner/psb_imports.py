@@ -2,9 +2,8 @@
 that an allowed module imports for itself. Advice to honest programs; the kernel's wall holds
 without it. The look at every import is in C (guard.c); here only names that the lists speak of."""
 import builtins
-import posix
 
-# psb and run are given.
+# Given: psb and a copy of posix.
 MAX_DENIED = 64
 
 

@@ -2,26 +2,27 @@
 
 Trust: nobody believes this code. It only has to report truly on programs that do not attack it,
 and to survive those that break builtins, sys or io by the way. Hence the private builtins
-(psb_start), references taken before the program runs, and the encoding and framing in C.
+(psb_boot), references taken before the program runs, and the encoding and framing in C.
 """
 import _io
-import _signal
-import _thread
 import builtins
-import gc
-import posix
 import sys
 
-# psb, fetch and load are given by psb_start.
+# Given by psb_boot: psb, fetch, load and copies of _signal, _thread, gc and posix.
 modules = sys.modules
 program = None
 parts = {}
+run = globals()
 fetched = {}
 TextIOWrapper = _io.TextIOWrapper
 ModuleType = type(sys)
 out = sys.stdout
 err = sys.stderr
 excepthook = sys.__excepthook__
+version = sys.version_info
+get_int_digits = getattr(sys, 'get_int_max_str_digits', int)
+set_int_digits = getattr(sys, 'set_int_max_str_digits', int)
+real_open = _io.open
 settrace = sys.settrace
 setprofile = sys.setprofile
 setrecursionlimit = sys.setrecursionlimit
@@ -32,7 +33,8 @@ KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
 def part(name):
     """The namespace of another part of the runner, loaded when first asked for."""
     if name not in parts:
-        parts[name] = load(name, fetched.get(name) or fetch(name), {'psb': psb, 'run': globals()})
+        given = {'run': run, 'psb': psb, 'posix': posix, '_thread': _thread, 'modules': modules}
+        parts[name] = load(name, fetched.get(name) or fetch(name), given)
     return parts[name]
 
 
@@ -194,10 +196,10 @@ def set_environment(asked, cwd):
         environ[key] = value
 
 
-def make_main(source, inputs, filename):
+def make_main(loader, inputs, filename):
     module = ModuleType('__main__')
     space = module.__dict__
-    space.update(__loader__=SourceLoader(source, filename), __annotations__={},
+    space.update(__loader__=loader, __annotations__={},
                  __builtins__=builtins, __file__=filename, __cached__=None)
     for name, value in inputs.items():
         if name not in space:
@@ -213,6 +215,12 @@ def make_room(options, filename, cwd):
     sys.path.insert(0, cwd)
     sys.dont_write_bytecode = True
     set_environment(options.get('env') or {}, cwd)
+
+
+def compile_source(source, filename):
+    if b'\0' in source or '\0' in filename:
+        return compile(source, filename, 'exec', dont_inherit=True)
+    return psb.compile(source, filename.encode('utf-8', 'surrogateescape'))
 
 
 class Program:
@@ -231,20 +239,28 @@ class Program:
         self.has_result = False
         self.cwd = posix.getcwd()
         self.ballast = bytes(4 << 20)  # given back to report on a MemoryError; never touched
-        self.main = make_main(source, inputs or {}, self.filename)
+        self.loader = SourceLoader(source, self.filename)
+        self.main = make_main(self.loader, inputs or {}, self.filename)
         make_room(options, self.filename, self.cwd)
         imports = options.get('imports') or {}
         if imports.get('mode', 'off') != 'off':
             part('psb_imports')['install'](self, imports)
 
     def run(self):
-        space = self.main.__dict__
-        code = None
+        code = error = None
         try:
-            code = compile(self.source, self.filename, 'exec', dont_inherit=True)
-            exec(code, space)
+            code = compile_source(self.source, self.filename)
+            exec(code, self.main.__dict__)
         except BaseException as exc:
-            self.raised(exc, code is None)
+            error = exc
+        for _ in range(3):  # here, because entering a function may be traced
+            try:
+                settrace(None)
+                setprofile(None)
+            except BaseException:
+                continue
+        if error is not None:
+            self.raised(error, code is None)
 
     def raised(self, exc, compiling):
         self.ballast = None
@@ -307,9 +323,7 @@ def flush_streams():
 
 
 def settle():
-    """No tracing, no handler of the program and no short recursion limit from here on."""
-    settrace(None)
-    setprofile(None)
+    """No handler of the program and no short recursion limit from here on."""
     setrecursionlimit(recursion_limit)
     for number in range(1, 65):
         try:
@@ -329,8 +343,13 @@ def clear_space(space):
 
 
 def tear_down(program):
-    """Drops __main__, as the end of an interpreter does: files are closed, __del__ runs."""
-    loader = program.main.__loader__
+    """Drops __main__, as the end of an interpreter does: files are closed, __del__ runs.
+
+    The first collection, also the interpreter's way, puts a file before its buffer in the
+    collector's order: closed the other way round it would lose what is not yet written.
+    """
+    loader = program.loader
+    gc.collect()
     modules.pop('__main__', None)
     program.main = None
     gc.collect()
@@ -375,9 +394,9 @@ def execute():
     except BaseException as exc:
         part('psb_errors')['not_begun'](exc)
         posix._exit(0)
+    gc.freeze()  # what is made from here on is the program's, and goes when it ends
     program = Program(*request)
     request = None
-    gc.freeze()
     program.run()
     attempt(finish, program)
     psb.emit_end(program.end_dict())

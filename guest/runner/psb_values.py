@@ -4,10 +4,10 @@ convert(value) -> (raw, plain): raw says that plain is a finished "$type" form. 
 on the base classes, so that overriding them in a derived class has no effect here. A module is
 looked up in sys.modules: a value of its types can only exist once it was imported.
 """
-import sys
 
-# psb and run are given.
-modules = run['modules']
+# Given: psb, run (the namespace of psb_run) and modules.
+get_int_digits = run['get_int_digits']
+set_int_digits = run['set_int_digits']
 ResultError = psb.ResultError
 ResultLimit = psb.ResultLimit
 MAX_INT_BITS = 332_193  # 100,000 digits
@@ -20,27 +20,27 @@ def typed(name, value):
 def digits_of(number):
     if number.bit_length() > MAX_INT_BITS:
         raise ResultError(f'an int of {number.bit_length()} bits is too long (100,000 digits)')
-    limit = getattr(sys, 'get_int_max_str_digits', int)()
+    limit = get_int_digits()
     if limit:
-        sys.set_int_max_str_digits(0)
+        set_int_digits(0)
     try:
         return int.__repr__(number)
     finally:
         if limit:
-            sys.set_int_max_str_digits(limit)
+            set_int_digits(limit)
 
 
 def int_of(text):
     if len(text) > 100_001:
         raise ValueError('inputs: an int of more than 100,000 digits')
-    limit = getattr(sys, 'get_int_max_str_digits', int)()
+    limit = get_int_digits()
     if limit:
-        sys.set_int_max_str_digits(0)
+        set_int_digits(0)
     try:
         return int(text)
     finally:
         if limit:
-            sys.set_int_max_str_digits(limit)
+            set_int_digits(limit)
 
 
 def convert_bytes(value):

@@ -5,9 +5,8 @@ os.register_at_fork(after_in_child=...), which runs before anything here.
 """
 import _io
 import builtins
-import posix
 
-# psb and run are given.
+# Given: psb, run (the namespace of psb_run) and a copy of posix.
 PROGRAM = b'''
 import sys
 def f(a, b=2, *c, **d):
@@ -72,7 +71,7 @@ def warm_pandas(pandas):
 def warm_plain():
     stream = _io.TextIOWrapper(_io.BytesIO(), encoding='utf-8')
     space = {'__name__': 'warm', '__builtins__': builtins, 'stream': stream}
-    exec(compile(PROGRAM, 'warm', 'exec', dont_inherit=True), space)
+    exec(psb.compile(PROGRAM, b'warm'), space)
     psb.emit_nowhere(space['result'], run['convert'])
 
 
