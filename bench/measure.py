@@ -61,15 +61,16 @@ def pids():
 
 
 def ready_instances(before):
-    """New processes in the innermost of the new pid namespaces."""
-    depth = {}
+    """New processes in the innermost of the new pid namespaces, their inits left out."""
+    found = {}
     for pid in pids() - before:
         try:
-            depth[pid] = len(status_field(pid, "NSpid"))
+            found[pid] = status_field(pid, "NSpid")
         except OSError:
             continue
-    deepest = max(depth.values(), default=0)
-    return [pid for pid, level in depth.items() if level == deepest] if deepest > 1 else []
+    deepest = max(map(len, found.values()), default=0)
+    return [pid for pid, inner in found.items()
+            if deepest > 1 and len(inner) == deepest and inner[-1] != "1"]
 
 
 def private_kib(pid):

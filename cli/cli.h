@@ -88,9 +88,6 @@ int read_input(const char *option, struct text *text, struct psb_request *reques
 void cancel_on_signals(psb_sandbox *sandbox);
 void cancel_forget(void);
 
-/* report.c: what the person at the terminal is told about an end that Python did not report. */
-void report_end(const psb_outcome *outcome, const struct psb_limits *limits);
-
 /* clock.c */
 uint64_t now_us(void);
 

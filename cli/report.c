@@ -1,12 +1,12 @@
 /*
  * One line on stderr for every end that Python itself has not explained. The words come from the
- * outcome, whose message is the library's own for these statuses; the limit's value is named when
- * the command line set it.
+ * outcome, whose message is the library's own for these statuses; the limit's value is named where
+ * it is known.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
+#include "run.h"
 
 static void format_bytes(uint64_t bytes, char *out, size_t size)
 {
@@ -23,12 +23,30 @@ static void format_seconds(uint64_t ms, char *out, size_t size)
 	(void)snprintf(out, size, "%.10g s", (double)ms / 1000.0);
 }
 
-/* The limit that ended the run, as the person set it; "" when it is the policy's. */
+/* The default policy's limits (include/pysandbox.h), for those the command line left alone. */
+static struct psb_limits limits_in_force(const struct run_args *args)
+{
+	struct psb_limits limits = args->options.limits;
+
+	if (args->policy)
+		return limits;
+	limits.wall_ms = limits.wall_ms ? limits.wall_ms : 30000;
+	limits.memory_bytes = limits.memory_bytes ? limits.memory_bytes : 256u << 20;
+	limits.stdout_bytes = limits.stdout_bytes ? limits.stdout_bytes : 1u << 20;
+	limits.stderr_bytes = limits.stderr_bytes ? limits.stderr_bytes : 1u << 20;
+	limits.result_bytes = limits.result_bytes ? limits.result_bytes : 16u << 20;
+	limits.workspace_bytes = limits.workspace_bytes ? limits.workspace_bytes : 64u << 20;
+	limits.processes = limits.processes ? limits.processes : 64;
+	return limits;
+}
+
+/* The value of the limit that ended the run; "" when it is a policy's and not known here. */
 static void limit_value(int status, const psb_outcome *outcome, const struct psb_limits *limits,
 			char *out, size_t size)
 {
 	const char *name = psb_outcome_limit(outcome);
 	bool is_stderr = name && strstr(name, "stderr");
+	uint64_t count = 0;
 	uint64_t bytes = 0;
 	uint64_t ms = 0;
 
@@ -44,11 +62,15 @@ static void limit_value(int status, const psb_outcome *outcome, const struct psb
 		bytes = limits->result_bytes;
 	else if (status == PSB_DISK_LIMIT)
 		bytes = limits->workspace_bytes;
+	else if (status == PSB_PROCESS_LIMIT)
+		count = limits->processes;
 	out[0] = '\0';
 	if (ms)
 		format_seconds(ms, out, size);
 	else if (bytes)
 		format_bytes(bytes, out, size);
+	else if (count)
+		(void)snprintf(out, size, "%llu", (unsigned long long)count);
 }
 
 static const char *limit_words(int status)
@@ -94,14 +116,15 @@ static void report_status(int status, const psb_outcome *outcome)
 		complain("%s%s%s", psb_status_name(status), colon, message);
 }
 
-void report_end(const psb_outcome *outcome, const struct psb_limits *limits)
+void report_end(const struct run_args *args, const psb_outcome *outcome)
 {
+	struct psb_limits limits = limits_in_force(args);
 	int status = psb_outcome_status(outcome);
 
 	if (status == PSB_OK || status == PSB_ERROR || status == PSB_EXIT)
 		return;
 	if (status > 0 && status < PSB_STATUS_COUNT && limit_words(status))
-		report_limit(status, outcome, limits);
+		report_limit(status, outcome, &limits);
 	else
 		report_status(status, outcome);
 }

@@ -50,7 +50,7 @@ static void show(const struct run_args *args, const psb_outcome *outcome, struct
 		args->json ? psb_outcome_json(outcome, &len) : psb_outcome_result(outcome, &len);
 
 	if (!args->json)
-		report_end(outcome, &args->options.limits);
+		report_end(args, outcome);
 	if (!text || out->failed)
 		return;
 	/* The result stands on a line of its own, even after print(..., end=""). */

@@ -30,4 +30,7 @@ struct run_output {
 int run_args_read(struct run_args *args, int argc, char **argv); /* as cli_parse() */
 void run_args_free(struct run_args *args);
 
+/* report.c: what the person is told about an end that Python did not explain. */
+void report_end(const struct run_args *args, const psb_outcome *outcome);
+
 #endif
