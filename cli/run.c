@@ -49,9 +49,11 @@ static void show(const struct run_args *args, const psb_outcome *outcome, struct
 	const char *text =
 		args->json ? psb_outcome_json(outcome, &len) : psb_outcome_result(outcome, &len);
 
+	if (out->failed)
+		return;
 	if (!args->json)
 		report_end(args, outcome);
-	if (!text || out->failed)
+	if (!text)
 		return;
 	/* The result stands on a line of its own, even after print(..., end=""). */
 	if (out->mid_line && !args->json && write_all(STDOUT_FILENO, "\n", 1))
