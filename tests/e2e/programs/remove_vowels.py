@@ -1,0 +1,3 @@
+# Over lines too.
+import re
+result = re.sub("[aeiou]", "", "abcdef\nghijklm AEIOU zoo", flags=re.I)

@@ -1,0 +1,14 @@
+# A counter that four threads share.
+import threading
+total, lock = 0, threading.Lock()
+def work():
+    global total
+    for _ in range(1000):
+        with lock:
+            total += 1
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+result = total
