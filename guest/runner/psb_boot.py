@@ -53,7 +53,9 @@ def start(argv):
     for module in (_signal, _thread, gc, posix):
         names[module.__name__] = Namespace(**module.__dict__)
     preloads = [name for name in argv[1:2] and argv[1].split(',') if name]
-    load('psb_run', fetch('psb_run'), names)['main'](preloads, argv[2:3] == ['1'])
+    space = load('psb_run', fetch('psb_run'), names)
+    space['become_ready'](preloads, argv[2:3] == ['1'])
+    return space['execute']
 
 
-start(sys.argv)
+execute = start(sys.argv)

@@ -27,6 +27,7 @@ settrace = sys.settrace
 setprofile = sys.setprofile
 setrecursionlimit = sys.setrecursionlimit
 recursion_limit = sys.getrecursionlimit()
+LENT_DEPTH = 4 if version < (3, 12) else 0  # psb_start, execute, run and exec
 KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
 
 
@@ -130,14 +131,13 @@ def prepare(preloads, single):
         gc.freeze()
 
 
-def main(preloads, single):
+def become_ready(preloads, single):
     prepare(preloads, single)
     slot = psb.serve()
     if not single:
         part('psb_warm')['reseed'](modules)
         part('psb_warm')['warm'](modules)
     psb.ready(slot)
-    execute()
 
 
 # --- the program ----------------------------------------------------------------------------
@@ -250,6 +250,7 @@ class Program:
         code = error = None
         try:
             code = compile_source(self.source, self.filename)
+            psb.lend_depth(LENT_DEPTH)
             exec(code, self.main.__dict__)
         except BaseException as exc:
             error = exc
@@ -259,6 +260,7 @@ class Program:
                 setprofile(None)
             except BaseException:
                 continue
+        psb.lend_depth(-LENT_DEPTH if code else 0)
         if error is not None:
             self.raised(error, code is None)
 

@@ -5,4 +5,6 @@ import _frozen_importlib_external as external
 sys.dont_write_bytecode = True
 folder = __file__.rpartition('/')[0] or '.'
 boot = external.SourceFileLoader('psb_boot', folder + '/psb_boot.py').get_code('psb_boot')
-exec(boot, {'__builtins__': dict(__builtins__.__dict__), 'folder': folder})
+runner = {'__builtins__': dict(__builtins__.__dict__), 'folder': folder}
+exec(boot, runner)
+runner['execute']()

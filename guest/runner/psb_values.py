@@ -55,10 +55,6 @@ def cap():
     return program.cap if program else 1 << 24
 
 
-def plain_key(key):
-    return str.__str__(key) if type(key) is not str else key
-
-
 def convert_dict(value, kind):
     """Subclasses by their storage; OrderedDict by its order."""
     ordered = getattr(modules.get('collections'), 'OrderedDict', None)
@@ -120,6 +116,8 @@ def convert_numpy(value, kind, numpy):
                       else str(value), 'unit': numpy.datetime_data(value.dtype)[0]}
     if issubclass(kind, (numpy.bool_, numpy.integer, numpy.floating)):
         plain = value.item()
+        if type(plain) is int and plain >= 1 << 63:
+            return typed('int', digits_of(plain))
         return False, plain if type(plain) in (bool, int, float) else float(plain)
     raise ResultError(f'values of type numpy.{kind.__name__} cannot be returned')
 
