@@ -95,11 +95,15 @@ int jail_rlimits_apply(const struct jail_rlimits *limits, struct jail_fault *fau
 enum jail_rung { RUNG_A, RUNG_B, RUNG_C, RUNG_D };
 
 /*
- * The template's filter: an allowlist of what CPython, the data stack and the zygote need; errno
- * for what programs may try in good faith; USER_NOTIF for the kill class. With listener_fd the
- * filter is installed with NEW_LISTENER (close-on-exec). Sets no_new_privs first.
- * On A and B the zygote may also: clone with exactly the two flag sets of below, setns, mount,
- * capset, setres[ug]id, prctl, seccomp, landlock, recvmsg/sendmsg, execve, setpgid, setsid...
+ * The template's filter: an allowlist of what CPython, the data stack and the zygote need; EPERM
+ * for what programs may try in good faith (ENOSYS for numbers newer than the policy, clone3 and
+ * openat2); USER_NOTIF for the kill class; foreign architectures and x32 kill at once. With
+ * listener_fd the filter is installed with NEW_LISTENER (close-on-exec); with NULL the kill class
+ * reads as ENOSYS. Sets no_new_privs first. Fails with EBUSY where an outer listener exists.
+ * The zygote may also: clone with exactly the flag sets of below (CLONE_PIDFD may be added to
+ * JAIL_CLONE_INIT_FLAGS), seccomp(SET_MODE_FILTER, 0), landlock, recvmsg/sendmsg, execve, setpgid,
+ * setsid, capset, pidfd_open, some prctls; on A and B setns(CLONE_NEWPID only), mount (flags
+ * exactly nosuid,nodev,noexec: jail_tmpfs_mount), umount2, setres[ug]id, setgroups.
  */
 int jail_seccomp_template(enum jail_rung rung, int *listener_fd, struct jail_fault *fault);
 

@@ -169,13 +169,15 @@ static int make_file(int root_fd, const struct jail_file *file, struct jail_faul
 	auto_fd parent = open_parent(root_fd, file->path, name);
 	size_t len = strlen(file->text);
 	auto_fd fd = -1;
+	ssize_t written;
 
 	if (parent >= 0)
 		fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0444);
 	if (fd < 0)
 		return jail_fail(fault, errno, "make %s", file->path);
-	if (write(fd, file->text, len) != (ssize_t)len)
-		return jail_fail(fault, errno ? errno : ENOSPC, "write %s", file->path);
+	written = write(fd, file->text, len);
+	if (written != (ssize_t)len)
+		return jail_fail(fault, written < 0 ? errno : ENOSPC, "write %s", file->path);
 	return 0;
 }
 
@@ -232,8 +234,8 @@ static int enter(int root_fd, struct jail_fault *fault)
 int jail_root_enter(const struct jail_root *root, struct jail_fault *fault)
 {
 	const char *place = find_place(root);
-	mode_t mask = umask(022);
 	auto_fd root_fd = -1;
+	mode_t mask;
 	int rc;
 
 	if (!place)
@@ -245,6 +247,7 @@ int jail_root_enter(const struct jail_root *root, struct jail_fault *fault)
 	root_fd = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return jail_fail(fault, errno, "open the new root");
+	mask = umask(022);
 	rc = fill(root_fd, root, fault);
 	if (rc == 0)
 		rc = enter(root_fd, fault);
