@@ -21,7 +21,7 @@ struct jail_fault {
 int jail_fail(struct jail_fault *fault, int sys_errno, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* --- root.c: a minimal read-only root in a mount namespace of one's own, CAP_SYS_ADMIN there --- */
+/* --- root.c: a minimal read-only root; needs a mount namespace of one's own and SYS_ADMIN --- */
 struct jail_bind {
 	const char *source; /* host path, file or directory */
 	const char *at;     /* its place in the new root; NULL: the same path */
@@ -77,9 +77,11 @@ int jail_landlock_restrict(int ruleset_fd, struct jail_fault *fault);
 int jail_no_new_privs(struct jail_fault *fault);
 /* Before a setresuid from 0 to another id: the permitted set survives it (until the next exec). */
 int jail_caps_keep(struct jail_fault *fault);
-int jail_caps_bound(uint64_t keep, struct jail_fault *fault);   /* drops all others from the bounding set */
-int jail_caps_ambient(uint64_t keep, struct jail_fault *fault); /* permitted=inheritable=ambient=keep */
-int jail_caps_clear(struct jail_fault *fault);                  /* none left, ambient too */
+/* Drops all others from the bounding set. */
+int jail_caps_bound(uint64_t keep, struct jail_fault *fault);
+/* permitted = effective = inheritable = ambient = keep */
+int jail_caps_ambient(uint64_t keep, struct jail_fault *fault);
+int jail_caps_clear(struct jail_fault *fault); /* none left, ambient too */
 
 /* --- rlimits.c; a zero leaves that limit alone; CORE is always 0 --- */
 struct jail_rlimits {

@@ -27,7 +27,7 @@
 #define WORKSPACE_MOUNT    (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define SEND_FLAGS         (MSG_NOSIGNAL | MSG_DONTWAIT) /* MSG_OOB on AF_UNIX has a bad record */
 #define RECV_FLAGS         (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC)
-#define MEMFD_FLAGS        (MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x8u | 0x10u) /* (NOEXEC_SEAL, EXEC) */
+#define MEMFD_FLAGS        (MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x18u) /* NOEXEC_SEAL, EXEC */
 #define FUTEX_COMMAND(op)       BITS(1, 0x7f, op) /* without PRIVATE and CLOCK_REALTIME */
 #define VMA_NAME           0x53564d41u       /* PR_SET_VMA */
 

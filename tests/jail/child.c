@@ -1,6 +1,8 @@
 #include "child.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,4 +75,33 @@ int child_run(void (*body)(void), bool as_nobody, bool dies)
 	if (!dies && status != 0)
 		fail_msg("the child ended with wait status 0x%x", (unsigned int)status);
 	return status;
+}
+
+static void write_map(const char *path, unsigned int id)
+{
+	char text[40];
+	int len = snprintf(text, sizeof(text), "0 %u 1", id);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, (size_t)len) != len)
+		SKIP("cannot write %s: errno %d", path, errno);
+	(void)close(fd);
+}
+
+void child_namespaces(void)
+{
+	unsigned int uid = geteuid();
+	unsigned int gid = getegid();
+	int fd;
+
+	(void)prctl(PR_SET_DUMPABLE, 1); /* a changed uid took /proc/self away */
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET) < 0)
+		SKIP("the host denies user namespaces: errno %d", errno);
+	fd = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "deny", 4);
+		(void)close(fd);
+	}
+	write_map("/proc/self/uid_map", uid);
+	write_map("/proc/self/gid_map", gid);
 }

@@ -22,4 +22,8 @@ __attribute__((noreturn, format(printf, 2, 3))) void child_end(int code, const c
  * when the body did. Returns the wait status when the body is expected to die (`dies`). */
 int child_run(void (*body)(void), bool as_nobody, bool dies);
 
+/* In the child: full capabilities in a new user namespace (its own id is 0 there), with mount, ipc
+ * and network namespaces of its own. Skips where the host denies it. */
+void child_namespaces(void);
+
 #endif
