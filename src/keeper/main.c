@@ -198,6 +198,8 @@ static void zygote_died(struct keeper *keeper, int code, int status)
 	size_t len;
 
 	keeper->zygote_pid = 0;
+	if (keeper->config.single_use && keeper->slots[0].state >= SLOT_READY)
+		return; /* its work was done */
 	if (keeper->output_fd >= 0)
 		output_turn(keeper);
 	while (keeper->output_len > 0 && keeper->output[keeper->output_len - 1] == ' ')

@@ -213,6 +213,9 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 		return;
 	}
 	send_slot(keeper, index, KEEPER_READY, NULL);
+	/* The only instance there will be: free the template's memory while it runs. */
+	if (keeper->config.single_use && keeper->zygote_pid > 0)
+		(void)kill(keeper->zygote_pid, SIGKILL);
 }
 
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits)

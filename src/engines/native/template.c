@@ -14,6 +14,8 @@
 #include "keeper/python_layout.h"
 #include "native.h"
 
+#define CLOSE_WAIT_MS 2000
+
 static struct slot_limits slot_limits_of(const struct psb_limits *limits)
 {
 	return (struct slot_limits){
@@ -210,10 +212,18 @@ int native_template_fd(const struct engine_template *tmpl)
 	return tmpl->control_fd;
 }
 
+/* The keeper ends on our end of file, and all of its processes with it: wait until they have. */
 void native_template_close(struct engine_template *tmpl)
 {
+	struct pollfd gone;
+	char byte;
+
 	if (!tmpl)
 		return;
-	close_fd(&tmpl->control_fd); /* the keeper ends, and all of its processes with it */
+	(void)shutdown(tmpl->control_fd, SHUT_WR);
+	gone = (struct pollfd){.fd = tmpl->control_fd, .events = POLLIN};
+	while (poll(&gone, 1, CLOSE_WAIT_MS) > 0 && recv(tmpl->control_fd, &byte, 1, 0) > 0)
+		;
+	close_fd(&tmpl->control_fd);
 	free(tmpl);
 }
