@@ -42,6 +42,8 @@ int frame_decoder_feed(struct frame_decoder *decoder, const uint8_t *data, size_
 bool frame_decoder_ended(const struct frame_decoder *decoder);       /* a whole end frame came */
 bool frame_decoder_result_over(const struct frame_decoder *decoder); /* result bytes > cap */
 const uint8_t *frame_decoder_result(const struct frame_decoder *decoder, size_t *len);
+/* Hands the result's bytes over (free()), a NUL behind them; NULL when out of memory. */
+char *frame_decoder_take_result(struct frame_decoder *decoder, size_t *len);
 const uint8_t *frame_decoder_end(const struct frame_decoder *decoder, size_t *len);
 const uint8_t *frame_decoder_stray(const struct frame_decoder *decoder, size_t *len);
 

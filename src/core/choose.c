@@ -1,0 +1,152 @@
+/*
+ * Which engine runs: candidates by level, each planned and checked against the floor before its
+ * template is opened. Everything that fails here fails before a request's first byte, so the next
+ * candidate may be tried; each failure is kept and shown in the outcome.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/level.h"
+#include "core/sandbox.h"
+
+static void note_fallback(struct psb_sandbox *sandbox, const char *engine, const char *reason)
+{
+	struct outcome_fallback *entry;
+
+	if (sandbox->fallback_count == OUTCOME_MAX_FALLBACKS)
+		return;
+	entry = &sandbox->fallback[sandbox->fallback_count++];
+	(void)snprintf(entry->engine, sizeof(entry->engine), "%s", engine);
+	(void)snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
+}
+
+static void insert_by_level(struct psb_sandbox *sandbox, struct candidate candidate)
+{
+	size_t at = sandbox->candidate_count++;
+
+	while (at > 0 && sandbox->candidates[at - 1].level < candidate.level) {
+		sandbox->candidates[at] = sandbox->candidates[at - 1];
+		at--;
+	}
+	sandbox->candidates[at] = candidate;
+}
+
+int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
+{
+	bool known = !sandbox->engine_wish;
+
+	for (size_t i = 0; sandbox->engines[i]; i++) {
+		const struct engine_ops *ops = sandbox->engines[i];
+		struct engine_probe probe = { .available = false };
+
+		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, ops->name) != 0)
+			continue;
+		known = true;
+		ops->probe(sandbox->rung, &probe);
+		if (!probe.available)
+			note_fallback(sandbox, ops->name, probe.missing);
+		else if (sandbox->candidate_count < SANDBOX_MAX_ENGINES)
+			insert_by_level(sandbox, (struct candidate){ ops, probe.level });
+	}
+	sandbox->probe_failures = sandbox->fallback_count;
+	if (!known)
+		return psb_fail(err, PSB_E_NOT_FOUND, 0,
+				"engine: there is no \"%s\" in this build; use auto or one that "
+				"`pysandbox engines` lists", sandbox->engine_wish);
+	return 0;
+}
+
+/* The plan borrows the sandbox's strings: the sandbox outlives it. */
+static void plan_init(const struct psb_sandbox *sandbox, const char *engine, struct plan *plan)
+{
+	memset(plan, 0, sizeof(*plan));
+	plan->engine = engine;
+	if (sandbox->rung)
+		(void)snprintf(plan->rung, sizeof(plan->rung), "%s", sandbox->rung);
+	plan->limits = sandbox->limits;
+	memcpy(plan->policy_name, sandbox->policy.name, sizeof(plan->policy_name));
+	memcpy(plan->policy_sha256, sandbox->policy.sha256, sizeof(plan->policy_sha256));
+	plan->import_mode = sandbox->policy.import_mode;
+	plan->import_list = sandbox->policy.import_list;
+	plan->python = sandbox->python;
+	plan->preload = sandbox->preload;
+	plan->libexec = sandbox->libexec;
+	plan->pool_size = sandbox->pool_size;
+	plan->single_use = sandbox->single_use;
+}
+
+static int check_floor(const struct psb_sandbox *sandbox, const struct plan *plan,
+		       struct psb_error *err)
+{
+	int error = 0;
+
+	if (sandbox->require)
+		error = floor_met(plan, sandbox->require, err);
+	if (!error && (!sandbox->require || sandbox->policy.require_fixed))
+		error = floor_met(plan, sandbox->policy.require, err);
+	return error;
+}
+
+static int open_candidate(struct psb_sandbox *sandbox, const struct engine_ops *ops,
+			  struct psb_error *err)
+{
+	int error;
+
+	plan_init(sandbox, ops->name, &sandbox->plan);
+	error = ops->plan(&sandbox->plan, err);
+	if (!error)
+		error = check_floor(sandbox, &sandbox->plan, err);
+	if (!error)
+		error = ops->template_open(&sandbox->plan, &sandbox->tmpl, err);
+	if (!error)
+		sandbox->ops = ops;
+	return error;
+}
+
+int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
+{
+	while (!sandbox->ops && sandbox->candidate_next < sandbox->candidate_count) {
+		const struct engine_ops *ops;
+		struct psb_error reason = { .message = "" };
+
+		ops = sandbox->candidates[sandbox->candidate_next++].ops;
+		if (open_candidate(sandbox, ops, &reason))
+			note_fallback(sandbox, ops->name, reason.message);
+	}
+	if (sandbox->ops)
+		return 0;
+	return psb_fail(err, PSB_E_ENGINE, 0, "no engine can run this here: %s%s%s",
+			sandbox->fallback_count ? sandbox->fallback[0].engine : "none is built in",
+			sandbox->fallback_count ? ": " : "",
+			sandbox->fallback_count
+				? sandbox->fallback[sandbox->fallback_count - 1].reason
+				: "");
+}
+
+void choose_drop(struct psb_sandbox *sandbox, const char *reason)
+{
+	if (!sandbox->ops)
+		return;
+	pool_clear(sandbox);
+	if (sandbox->proven)
+		sandbox->candidate_next--;
+	else
+		note_fallback(sandbox, sandbox->ops->name, reason);
+	sandbox->proven = false;
+	sandbox->ops->template_close(sandbox->tmpl);
+	sandbox->tmpl = NULL;
+	sandbox->ops = NULL;
+	sandbox->pool_failures = 0;
+}
+
+void choose_restart(struct psb_sandbox *sandbox)
+{
+	if (sandbox->ops)
+		return;
+	if (sandbox->candidate_next < sandbox->candidate_count)
+		return;
+	sandbox->candidate_next = 0;
+	sandbox->fallback_count = sandbox->probe_failures;
+}

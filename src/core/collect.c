@@ -1,0 +1,244 @@
+/*
+ * Output files: copies what a dead guest left in its workspace into a directory of the host.
+ *
+ * Trust boundary: names, kinds, sizes and the tree's shape are the guest's. Every step is relative
+ * to a descriptor and follows no symlink on either side; only regular files and directories count;
+ * names with control bytes or broken UTF-8 are left out. Apparent bytes, blocks, number of files,
+ * depth and name length are capped; the first cap that is passed ends the collection. A file
+ * appears under its name complete or not at all.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/options.h"
+
+#define COPY_BYTES (64u << 10)
+#define OUT_DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+struct collector {
+	const struct psb_limits *limits;
+	struct psb_outcome *outcome;
+	struct psb_error *err;
+	bool over;
+	uint64_t bytes;
+	uint64_t entries;
+	size_t capacity;
+	char path[FILES_MAX_DEPTH * (FILES_MAX_NAME_BYTES + 1) + 1];
+	size_t path_len;
+	uint8_t copy[COPY_BYTES];
+};
+
+static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth);
+
+static int fail_at(struct collector *c, const char *what)
+{
+	return psb_fail(c->err, PSB_E_SYSTEM, errno, "output: %s \"%s\"", what, c->path);
+}
+
+static int list_file(struct collector *c, uint64_t size)
+{
+	struct psb_outcome *outcome = c->outcome;
+
+	if (outcome->file_count == c->capacity) {
+		size_t wanted = c->capacity ? 2 * c->capacity : 16;
+		struct outcome_file *grown = reallocarray(outcome->files, wanted, sizeof(*grown));
+
+		if (!grown)
+			return psb_fail(c->err, PSB_E_MEMORY, 0, "output: out of memory");
+		outcome->files = grown;
+		c->capacity = wanted;
+	}
+	outcome->files[outcome->file_count].name = strdup(c->path);
+	if (!outcome->files[outcome->file_count].name)
+		return psb_fail(c->err, PSB_E_MEMORY, 0, "output: out of memory");
+	outcome->files[outcome->file_count++].size = size;
+	return 0;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		data += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Copies at most `size` bytes, the size that was counted. */
+static int copy_contents(struct collector *c, int from, int to, uint64_t size, uint64_t *copied)
+{
+	*copied = 0;
+	while (*copied < size) {
+		uint64_t left = size - *copied;
+		ssize_t n = read(from, c->copy, left < COPY_BYTES ? (size_t)left : COPY_BYTES);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_at(c, "read");
+		if (n == 0)
+			break;
+		if (write_all(to, c->copy, (size_t)n) != 0)
+			return fail_at(c, "write");
+		*copied += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Into a fresh temporary name first, then renamed over the real one. */
+static int copy_file(struct collector *c, int from, int target_fd, const char *name,
+		     uint64_t size)
+{
+	auto_fd to = -1;
+	uint64_t nonce = 0;
+	uint64_t copied = 0;
+	char temporary[40];
+	int error;
+
+	if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) != (ssize_t)sizeof(nonce))
+		return fail_at(c, "getrandom for");
+	(void)snprintf(temporary, sizeof(temporary), ".psb-%016llx", (unsigned long long)nonce);
+	to = openat(target_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0644);
+	if (to < 0)
+		return fail_at(c, "create");
+	error = copy_contents(c, from, to, size, &copied);
+	if (!error && renameat(target_fd, temporary, target_fd, name) != 0)
+		error = fail_at(c, "rename to");
+	if (error)
+		(void)unlinkat(target_fd, temporary, 0);
+	return error ? error : list_file(c, copied);
+}
+
+static int collect_file(struct collector *c, int source_fd, int target_fd, const char *name)
+{
+	auto_fd from = openat(source_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	uint64_t real_bytes;
+	struct stat info;
+
+	if (from < 0 || fstat(from, &info) != 0 || !S_ISREG(info.st_mode))
+		return 0;
+	real_bytes = (uint64_t)info.st_blocks * 512;
+	if (real_bytes < (uint64_t)info.st_size)
+		real_bytes = (uint64_t)info.st_size;
+	c->bytes += (uint64_t)info.st_size;
+	if ((uint64_t)info.st_size > c->limits->workspace_bytes ||
+	    c->bytes > c->limits->workspace_bytes ||
+	    real_bytes > c->limits->workspace_bytes + 4096) {
+		c->over = true;
+		return 0;
+	}
+	return copy_file(c, from, target_fd, name, (uint64_t)info.st_size);
+}
+
+static int collect_subdir(struct collector *c, int source_fd, int target_fd, const char *name,
+			  unsigned int depth)
+{
+	auto_fd from = openat(source_fd, name, OUT_DIR_FLAGS);
+	auto_fd to = -1;
+
+	if (from < 0)
+		return 0;
+	if (depth + 1 > FILES_MAX_DEPTH) {
+		c->over = true;
+		return 0;
+	}
+	if (mkdirat(target_fd, name, 0755) != 0 && errno != EEXIST)
+		return fail_at(c, "make directory");
+	to = openat(target_fd, name, OUT_DIR_FLAGS);
+	if (to < 0)
+		return fail_at(c, "open directory");
+	return collect_dir(c, from, to, depth + 1);
+}
+
+static int collect_entry(struct collector *c, int source_fd, int target_fd, const char *name,
+			 unsigned int depth)
+{
+	size_t old_len = c->path_len;
+	size_t name_len = strlen(name);
+	struct stat info;
+	int error = 0;
+
+	if (options_check_text("name", name, FILES_MAX_NAME_BYTES, NULL) ||
+	    c->path_len + name_len + 2 > sizeof(c->path) ||
+	    fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if (old_len > 0)
+		c->path[c->path_len++] = '/';
+	memcpy(c->path + c->path_len, name, name_len + 1);
+	c->path_len += name_len;
+	if (S_ISDIR(info.st_mode))
+		error = collect_subdir(c, source_fd, target_fd, name, depth);
+	else if (S_ISREG(info.st_mode))
+		error = collect_file(c, source_fd, target_fd, name);
+	c->path_len = old_len;
+	c->path[old_len] = '\0';
+	return error;
+}
+
+static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth)
+{
+	/* A fresh open, not a dup: a directory position must not be shared with anybody. */
+	int fd = openat(source_fd, ".", OUT_DIR_FLAGS);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	int error = 0;
+
+	if (!dir) {
+		close_fd(&fd);
+		return fail_at(c, "read directory");
+	}
+	while (!error && !c->over && (entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (++c->entries > c->limits->workspace_files)
+			c->over = true;
+		else
+			error = collect_entry(c, source_fd, target_fd, entry->d_name, depth);
+	}
+	(void)closedir(dir);
+	return error;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct outcome_file *left = a;
+	const struct outcome_file *right = b;
+
+	return strcmp(left->name, right->name);
+}
+
+int files_collect(int workspace_fd, int output_fd, const struct psb_limits *limits,
+		  struct psb_outcome *outcome, bool *over, struct psb_error *err)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	int error;
+
+	if (!c)
+		return psb_fail(err, PSB_E_MEMORY, 0, "output: out of memory");
+	c->limits = limits;
+	c->outcome = outcome;
+	c->err = err;
+	error = collect_dir(c, workspace_fd, output_fd, 1);
+	*over = c->over;
+	free(c);
+	if (outcome->file_count > 1)
+		qsort(outcome->files, outcome->file_count, sizeof(*outcome->files), by_name);
+	return error;
+}

@@ -1,0 +1,262 @@
+/*
+ * From the caller's request to the bytes that an engine sends. All checks of a call are here: what
+ * passes cannot fail later for a reason that the caller could have known. The caller is trusted,
+ * but may hand on what it got from others: texts are checked as UTF-8, JSON as JSON.
+ */
+#include "core/job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/json_check.h"
+#include "core/json_write.h"
+#include "core/options.h"
+#include "core/utf8.h"
+
+#define MAX_OPTIONS_BYTES (1u << 20)
+#define MAX_ENV_ENTRIES 256u
+#define MAX_TAG_BYTES 256u
+
+void psb_request_init(struct psb_request *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->size = sizeof(*request);
+}
+
+static int check_inputs(const struct psb_request *request, struct psb_error *err)
+{
+	struct json_fault fault = { .reason = "" };
+	int error;
+
+	if (!request->inputs || request->inputs_len == 0)
+		return 0;
+	if (request->inputs_len > REQUEST_MAX_INPUTS_BYTES)
+		return psb_fail(err, PSB_E_TOO_LARGE, 0, "inputs: %zu bytes; at most %u may be "
+				"given", request->inputs_len, REQUEST_MAX_INPUTS_BYTES);
+	error = json_check((const uint8_t *)request->inputs, request->inputs_len,
+			   JSON_OBJECT_ONLY, &fault);
+	if (error)
+		return psb_fail(err, error, 0, "inputs: byte %zu: %s; pass one JSON object",
+				fault.offset, fault.reason);
+	return 0;
+}
+
+static int check_env(const char *const *env, struct psb_error *err)
+{
+	for (size_t i = 0; env && env[i]; i++) {
+		size_t key_len = strcspn(env[i], "=");
+
+		if (i == MAX_ENV_ENTRIES)
+			return psb_fail(err, PSB_E_TOO_LARGE, 0, "env: more than %u entries",
+					MAX_ENV_ENTRIES);
+		if (key_len == 0 || env[i][key_len] != '=')
+			return psb_fail(err, PSB_E_INVALID, 0, "env: \"%s\" is not KEY=VALUE",
+					env[i]);
+		if (!utf8_valid((const uint8_t *)env[i], strlen(env[i])))
+			return psb_fail(err, PSB_E_INVALID, 0, "env: entry %zu is not valid UTF-8",
+					i);
+		for (size_t j = 0; j < i; j++) {
+			if (strncmp(env[i], env[j], key_len + 1) == 0)
+				return psb_fail(err, PSB_E_INVALID, 0, "env: \"%.*s\" is given "
+						"twice", (int)key_len, env[i]);
+		}
+	}
+	return 0;
+}
+
+static int check_request(const struct psb_request *request, struct psb_error *err)
+{
+	int error = 0;
+
+	if (!request->source && request->source_len > 0)
+		return psb_fail(err, PSB_E_INVALID, 0, "source: NULL with %zu bytes",
+				request->source_len);
+	if (request->source_len > REQUEST_MAX_SOURCE_BYTES)
+		return psb_fail(err, PSB_E_TOO_LARGE, 0, "source: %zu bytes; at most %u may be "
+				"given", request->source_len, REQUEST_MAX_SOURCE_BYTES);
+	if (request->filename)
+		error = options_check_text("filename", request->filename, 255, err);
+	if (!error && request->tag)
+		error = options_check_text("tag", request->tag, MAX_TAG_BYTES, err);
+	if (!error)
+		error = check_inputs(request, err);
+	if (!error)
+		error = check_env(request->env, err);
+	return error;
+}
+
+static void write_env(struct json_writer *writer, const char *const *env)
+{
+	json_open(writer, '{');
+	for (size_t i = 0; env && env[i]; i++) {
+		size_t key_len = strcspn(env[i], "=");
+
+		json_put_string(writer, env[i], key_len);
+		json_colon(writer);
+		json_put_text(writer, env[i] + key_len + 1);
+	}
+	json_close(writer, '}');
+}
+
+static void write_list(struct json_writer *writer, const char *list)
+{
+	json_open(writer, '[');
+	while (*list) {
+		size_t len = strcspn(list, ",");
+
+		if (len > 0)
+			json_put_string(writer, list, len);
+		list += len + (list[len] == ',');
+	}
+	json_close(writer, ']');
+}
+
+static void write_imports(struct json_writer *writer, const struct policy *policy)
+{
+	static const char *const modes[] = { "deny", "allow", "off" };
+
+	json_open(writer, '{');
+	json_key(writer, "mode");
+	json_put_text(writer, modes[policy->import_mode]);
+	json_key(writer, "names");
+	write_list(writer, policy->import_list);
+	json_key(writer, "policy");
+	json_put_text(writer, policy->name);
+	json_close(writer, '}');
+}
+
+/* The options object of src/ipc/request.h. */
+static int write_options(const struct psb_sandbox *sandbox, const struct job *job,
+			 struct buffer *out)
+{
+	const struct psb_request *request = &job->request;
+	struct json_writer writer;
+
+	json_writer_init(&writer, out);
+	json_open(&writer, '{');
+	json_key(&writer, "filename");
+	json_put_text(&writer, request->filename ? request->filename : "main.py");
+	json_key(&writer, "env");
+	write_env(&writer, request->env);
+	json_key(&writer, "imports");
+	write_imports(&writer, &sandbox->policy);
+	json_key(&writer, "memory_bytes");
+	json_put_uint(&writer, job->limits.memory_bytes);
+	json_key(&writer, "preloaded");
+	write_list(&writer, sandbox->preload);
+	json_close(&writer, '}');
+	return writer.error;
+}
+
+static int encode(const struct psb_sandbox *sandbox, struct job *job,
+		  const struct input_files *files, struct psb_error *err)
+{
+	struct request_parts parts = {
+		.source = job->request.source,
+		.source_len = job->request.source_len,
+		.inputs = job->request.inputs,
+		.inputs_len = job->request.inputs ? job->request.inputs_len : 0,
+		.result_bytes = job->limits.result_bytes,
+		.files = files->items,
+		.file_count = files->count,
+	};
+	struct buffer options;
+	int error;
+
+	memcpy(parts.token, job->token, sizeof(parts.token));
+	buffer_init(&options, MAX_OPTIONS_BYTES);
+	error = write_options(sandbox, job, &options);
+	if (error) {
+		error = psb_fail(err, error, 0, "request: its env and options are too large");
+	} else {
+		parts.options = buffer_text(&options);
+		parts.options_len = options.len;
+		error = request_encode(&parts, &job->bytes, &job->len, err);
+	}
+	buffer_free(&options);
+	return error;
+}
+
+static int draw_names(struct job *job, struct psb_error *err)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t bytes[sizeof(job->token) + 16];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return psb_fail(err, PSB_E_SYSTEM, errno, "request: getrandom");
+	memcpy(job->token, bytes, sizeof(job->token));
+	for (size_t i = 0; i < 16; i++) {
+		job->id[2 * i] = digits[bytes[sizeof(job->token) + i] >> 4];
+		job->id[2 * i + 1] = digits[bytes[sizeof(job->token) + i] & 15];
+	}
+	return 0;
+}
+
+static int open_output(struct job *job, struct psb_error *err)
+{
+	const char *path = job->request.output_dir;
+
+	if (!path)
+		return 0;
+	job->output_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (job->output_fd < 0)
+		return psb_fail(err, PSB_E_NOT_FOUND, errno,
+				"output: \"%s\" is no directory that can be opened; make it first",
+				path);
+	return 0;
+}
+
+static int fill(const struct psb_sandbox *sandbox, const struct psb_request *request,
+		struct job *job, struct psb_error *err)
+{
+	struct input_files files = { .count = 0 };
+	struct psb_limits wanted;
+	int error;
+
+	error = options_copy("struct psb_request", request, request->size, &job->request,
+			     sizeof(job->request), err);
+	if (!error)
+		error = limits_read(job->request.limits, &wanted, err);
+	if (!error)
+		error = limits_tighten_call(&sandbox->limits, &wanted, &job->limits, err);
+	if (!error)
+		error = check_request(&job->request, err);
+	if (!error)
+		error = open_output(job, err);
+	if (!error)
+		error = draw_names(job, err);
+	if (!error)
+		error = files_load(&job->request, &job->limits, &files, err);
+	if (!error)
+		error = encode(sandbox, job, &files, err);
+	files_free(&files);
+	return error;
+}
+
+int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request,
+	      struct job *out, struct psb_error *err)
+{
+	struct job job = { .output_fd = -1 };
+	int error;
+
+	psb_request_init(&job.request);
+	error = fill(sandbox, request, &job, err);
+	if (error)
+		job_free(&job);
+	else
+		*out = job;
+	return error;
+}
+
+void job_free(struct job *job)
+{
+	free(job->bytes);
+	job->bytes = NULL;
+	close_fd(&job->output_fd);
+}

@@ -1,0 +1,22 @@
+/* A checked and encoded request, ready to be started on any engine. */
+#ifndef PSB_CORE_JOB_H
+#define PSB_CORE_JOB_H
+
+#include "core/sandbox.h"
+#include "ipc/request.h"
+
+struct job {
+	uint8_t token[REQUEST_TOKEN_BYTES];
+	char id[33];
+	struct psb_request request; /* complete; its pointers are the caller's */
+	struct psb_limits limits;   /* complete, those of this run */
+	uint8_t *bytes;             /* owned */
+	size_t len;
+	int output_fd;              /* owned; -1: no output directory */
+};
+
+int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request,
+	      struct job *out, struct psb_error *err);
+void job_free(struct job *job);
+
+#endif

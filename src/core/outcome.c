@@ -1,0 +1,357 @@
+/*
+ * Outcomes: their life, the error object that explains each status, and the public accessors.
+ *
+ * Everything textual in an outcome is valid UTF-8 and bounded: guest texts come out of the report
+ * reader, outputs out of the sanitizer. A crash is the one status whose explanation is taken from
+ * stray guest bytes (the fault handler's traceback); it is shown as a traceback and decides
+ * nothing.
+ */
+#include "core/outcome.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/utf8.h"
+
+#define MAX_JSON_BYTES (UINT64_C(6) << 30)
+
+struct psb_outcome *outcome_new(const char *tag)
+{
+	struct psb_outcome *outcome = calloc(1, sizeof(*outcome));
+
+	if (!outcome)
+		return NULL;
+	outcome->json = calloc(1, sizeof(*outcome->json));
+	outcome->tag = tag ? strdup(tag) : NULL;
+	if (!outcome->json || (tag && !outcome->tag)) {
+		psb_outcome_free(outcome);
+		return NULL;
+	}
+	buffer_init(outcome->json, MAX_JSON_BYTES);
+	return outcome;
+}
+
+void psb_outcome_free(psb_outcome *outcome)
+{
+	if (!outcome)
+		return;
+	free(outcome->tag);
+	free(outcome->result);
+	free(outcome->error_type);
+	free(outcome->error_message);
+	free(outcome->traceback);
+	buffer_free(&outcome->output[0]);
+	buffer_free(&outcome->output[1]);
+	for (size_t i = 0; i < outcome->file_count; i++)
+		free(outcome->files[i].name);
+	free(outcome->files);
+	for (size_t i = 0; i < outcome->denied_count; i++)
+		free(outcome->denied[i].name);
+	if (outcome->json)
+		buffer_free(outcome->json);
+	free(outcome->json);
+	free(outcome);
+}
+
+void outcome_set_engine(struct psb_outcome *outcome, const struct plan *plan)
+{
+	struct outcome_engine *engine = &outcome->engine;
+
+	engine->name = plan->engine;
+	engine->level = plan->level;
+	memcpy(engine->rung, plan->rung, sizeof(engine->rung));
+	memcpy(engine->controls, plan->controls, sizeof(engine->controls));
+	memcpy(engine->python, plan->python_version, sizeof(engine->python));
+	memcpy(engine->policy_sha256, plan->policy_sha256, sizeof(engine->policy_sha256));
+}
+
+int outcome_set_error(struct psb_outcome *outcome, const char *type, const char *format, ...)
+{
+	auto_free char *copy = strdup(type);
+	char *message = NULL;
+	va_list args;
+	int written;
+
+	va_start(args, format);
+	written = vasprintf(&message, format, args);
+	va_end(args);
+	if (written < 0 || !copy) {
+		if (written >= 0)
+			free(message);
+		return PSB_E_MEMORY;
+	}
+	free(outcome->error_type);
+	free(outcome->error_message);
+	outcome->error_type = take_ptr(copy);
+	outcome->error_message = message;
+	return 0;
+}
+
+static void take_report_error(struct psb_outcome *outcome, struct guest_report *report)
+{
+	outcome->error_type = take_ptr(report->error_type);
+	outcome->error_message = take_ptr(report->error_message);
+	outcome->traceback = take_ptr(report->traceback);
+	outcome->error_line = report->error_line;
+}
+
+/* A reported error without a type still has an error object. */
+static int settle_reported(struct psb_outcome *outcome, const struct outcome_parts *parts)
+{
+	if (parts->facts->result_invalid)
+		return outcome_set_error(outcome, "ResultError",
+					 "the bytes that the guest sent as its result are not JSON");
+	take_report_error(outcome, parts->report);
+	if (outcome->verdict.status == PSB_ERROR && !outcome->error_type)
+		return outcome_set_error(outcome, "Error", "%s",
+					 outcome->error_message ? outcome->error_message
+								: "the program failed");
+	return 0;
+}
+
+/* The fault handler begins its text with one of these words. */
+static bool looks_like_traceback(const uint8_t *text, size_t len)
+{
+	static const char *const starts[] = { "Fatal Python error: ", "Current thread ",
+					      "Thread 0x" };
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t n = strlen(starts[i]);
+
+		if (len >= n && memcmp(text, starts[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void append_text(void *context, const uint8_t *data, size_t len)
+{
+	(void)buffer_append(context, data, len);
+}
+
+static int settle_crash(struct psb_outcome *outcome, const struct outcome_parts *parts)
+{
+	const char *abbreviation = sigabbrev_np(outcome->verdict.signal_number);
+	char name[24];
+
+	if (abbreviation)
+		(void)snprintf(name, sizeof(name), "SIG%s", abbreviation);
+	else
+		(void)snprintf(name, sizeof(name), "signal %d", outcome->verdict.signal_number);
+	if (looks_like_traceback(parts->stray, parts->stray_len)) {
+		struct utf8_stream stream = { .held_len = 0 };
+		struct buffer text;
+
+		buffer_init(&text, 3 * parts->stray_len);
+		utf8_stream_feed(&stream, parts->stray, parts->stray_len, append_text, &text);
+		utf8_stream_finish(&stream, append_text, &text);
+		outcome->traceback = buffer_take_text(&text);
+	}
+	return outcome_set_error(outcome, name, "the interpreter was ended by %s", name);
+}
+
+static int add_denied(struct psb_outcome *outcome, const char *kind, char *owned_name)
+{
+	if (!owned_name)
+		return PSB_E_MEMORY;
+	outcome->denied[outcome->denied_count++] = (struct outcome_denied){ kind, owned_name };
+	return 0;
+}
+
+static int settle_denied(struct psb_outcome *outcome, const struct evidence *evidence)
+{
+	char number[24];
+	const char *name = evidence->denied_name;
+
+	if (!name) {
+		(void)snprintf(number, sizeof(number), "syscall_%d", evidence->denied_syscall);
+		name = number;
+	}
+	if (add_denied(outcome, "syscall", strdup(name)))
+		return PSB_E_MEMORY;
+	return outcome_set_error(outcome, "Denied",
+				 "ended for the forbidden system call %s", name);
+}
+
+static int settle_limit(struct psb_outcome *outcome, const struct outcome_parts *parts)
+{
+	const struct psb_limits *limits = parts->limits;
+	const char *type = "LimitExceeded";
+
+	switch ((int)outcome->verdict.limit) {
+	case LIMIT_wall:
+		return outcome_set_error(outcome, type, "over the wall limit of %llu ms",
+					 (unsigned long long)limits->wall_ms);
+	case LIMIT_cpu:
+		return outcome_set_error(outcome, type, "over the CPU limit of %llu ms",
+					 (unsigned long long)limits->cpu_ms);
+	case LIMIT_memory:
+		return outcome_set_error(outcome, type, "over the memory limit of %llu bytes",
+					 (unsigned long long)limits->memory_bytes);
+	case LIMIT_stdout:
+		return outcome_set_error(outcome, type, "over the stdout limit of %llu bytes",
+					 (unsigned long long)limits->stdout_bytes);
+	case LIMIT_stderr:
+		return outcome_set_error(outcome, type, "over the stderr limit of %llu bytes",
+					 (unsigned long long)limits->stderr_bytes);
+	case LIMIT_result:
+		return outcome_set_error(outcome, type, "over the result limit of %llu bytes",
+					 (unsigned long long)limits->result_bytes);
+	case LIMIT_workspace:
+		return outcome_set_error(outcome, type,
+					 "the workspace is over its limits (%llu bytes, %llu "
+					 "files, depth 16, names of 255 bytes)",
+					 (unsigned long long)limits->workspace_bytes,
+					 (unsigned long long)limits->workspace_files);
+	default:
+		return outcome_set_error(outcome, type, "over the limit of %llu processes",
+					 (unsigned long long)limits->processes);
+	}
+}
+
+static int settle_error(struct psb_outcome *outcome, const struct outcome_parts *parts)
+{
+	switch (outcome->verdict.status) {
+	case PSB_OK:
+	case PSB_ERROR:
+	case PSB_EXIT:
+		return settle_reported(outcome, parts);
+	case PSB_CRASH:
+		return settle_crash(outcome, parts);
+	case PSB_DENIED:
+		return settle_denied(outcome, parts->evidence);
+	case PSB_CANCELLED:
+		return outcome_set_error(outcome, "Cancelled", "cancelled by the caller");
+	case PSB_UNKNOWN:
+		return outcome_set_error(outcome, "Unknown",
+					 parts->evidence->instance_lost
+						 ? "the sandbox's keeper died during the run"
+						 : "the guest ended without a word and without "
+						   "evidence");
+	default:
+		return settle_limit(outcome, parts);
+	}
+}
+
+int outcome_settle(struct psb_outcome *outcome, const struct outcome_parts *parts)
+{
+	const struct evidence *evidence = parts->evidence;
+
+	outcome->wall_us = evidence->wall_us;
+	outcome->cpu_us = evidence->cpu_us;
+	outcome->memory_peak_bytes = evidence->memory_peak_bytes;
+	for (size_t i = 0; i < parts->report->denied_count; i++) {
+		outcome->denied[outcome->denied_count++] = (struct outcome_denied){
+			"import", take_ptr(parts->report->denied_imports[i]) };
+	}
+	return settle_error(outcome, parts);
+}
+
+int psb_outcome_status(const psb_outcome *outcome)
+{
+	return outcome->verdict.status;
+}
+
+const char *psb_outcome_limit(const psb_outcome *outcome)
+{
+	return limit_name(outcome->verdict.limit);
+}
+
+const char *psb_outcome_result(const psb_outcome *outcome, size_t *len)
+{
+	if (len)
+		*len = outcome->has_result ? outcome->result_len : 0;
+	return outcome->has_result ? outcome->result : NULL;
+}
+
+static const char *output_text(const psb_outcome *outcome, int index, size_t *len)
+{
+	if (len)
+		*len = outcome->output[index].len;
+	return buffer_text(&outcome->output[index]);
+}
+
+const char *psb_outcome_stdout(const psb_outcome *outcome, size_t *len)
+{
+	return output_text(outcome, 0, len);
+}
+
+const char *psb_outcome_stderr(const psb_outcome *outcome, size_t *len)
+{
+	return output_text(outcome, 1, len);
+}
+
+const char *psb_outcome_error_type(const psb_outcome *outcome)
+{
+	return outcome->error_type;
+}
+
+const char *psb_outcome_error_message(const psb_outcome *outcome)
+{
+	return outcome->error_message;
+}
+
+const char *psb_outcome_traceback(const psb_outcome *outcome)
+{
+	return outcome->traceback;
+}
+
+int64_t psb_outcome_error_line(const psb_outcome *outcome)
+{
+	return outcome->error_line;
+}
+
+int psb_outcome_exit_code(const psb_outcome *outcome)
+{
+	return outcome->verdict.exit_code;
+}
+
+int psb_outcome_signal(const psb_outcome *outcome)
+{
+	return outcome->verdict.signal_number;
+}
+
+uint64_t psb_outcome_wall_us(const psb_outcome *outcome)
+{
+	return outcome->wall_us;
+}
+
+uint64_t psb_outcome_cpu_us(const psb_outcome *outcome)
+{
+	return outcome->cpu_us;
+}
+
+uint64_t psb_outcome_queue_us(const psb_outcome *outcome)
+{
+	return outcome->queue_us;
+}
+
+uint64_t psb_outcome_memory_peak_bytes(const psb_outcome *outcome)
+{
+	return outcome->memory_peak_bytes;
+}
+
+const char *psb_outcome_engine(const psb_outcome *outcome)
+{
+	return outcome->engine.name;
+}
+
+int psb_outcome_level(const psb_outcome *outcome)
+{
+	return outcome->engine.level;
+}
+
+const char *psb_outcome_json(const psb_outcome *outcome, size_t *len)
+{
+	if (outcome->json->len == 0 && outcome_write(outcome, outcome->json)) {
+		buffer_free(outcome->json);
+		return NULL;
+	}
+	if (len)
+		*len = outcome->json->len;
+	return buffer_text(outcome->json);
+}

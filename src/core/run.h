@@ -1,0 +1,37 @@
+/* One run on one instance: from start() to final evidence. */
+#ifndef PSB_CORE_RUN_H
+#define PSB_CORE_RUN_H
+
+#include "core/job.h"
+#include "core/utf8.h"
+#include "ipc/frame.h"
+
+struct run_stream {
+	struct utf8_stream utf8;
+	struct buffer kept; /* valid UTF-8, at most the cap */
+	uint64_t seen;      /* raw bytes that came */
+	bool cut;           /* something did not fit */
+};
+
+struct run {
+	struct psb_sandbox *sandbox;
+	struct engine_instance *instance;
+	const struct job *job;
+	struct frame_decoder *decoder;
+	struct run_stream streams[2];
+	struct host_facts facts;
+	struct evidence evidence;
+	bool stopped;       /* ops->stop() was called */
+	bool no_memory;     /* the host ran out of memory: the run is given up */
+	bool template_dead; /* the engine must be dropped */
+	uint64_t deadline_us;
+};
+
+/* 0 or PSB_E_MEMORY. run_free() takes a zeroed one too. */
+int run_init(struct run *run, struct psb_sandbox *sandbox, const struct job *job);
+void run_free(struct run *run);
+
+/* After a successful start(): pumps until the instance has ended or is given up. */
+void run_to_end(struct run *run);
+
+#endif
