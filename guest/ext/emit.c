@@ -90,7 +90,7 @@ static int flush_result(struct sink *sink)
 	return sink->over ? -1 : 0;
 }
 
-int sink_put(struct sink *sink, const void *data, size_t len)
+int sink_put_slow(struct sink *sink, const void *data, size_t len)
 {
 	const uint8_t *from = data;
 

@@ -10,7 +10,6 @@
  */
 #include "psb_json.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,42 +98,9 @@ static int refuse(const struct encoder *encoder, const char *format, ...)
 	return -1;
 }
 
-static int put(struct encoder *encoder, const char *text)
+static inline int put(struct encoder *encoder, const char *text)
 {
 	return sink_put(encoder->sink, text, strlen(text));
-}
-
-static int put_escape(struct sink *sink, unsigned char c)
-{
-	static const char shorts[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-				       ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
-	char text[8];
-
-	if (c < sizeof(shorts) && shorts[c])
-		(void)snprintf(text, sizeof(text), "\\%c", shorts[c]);
-	else
-		(void)snprintf(text, sizeof(text), "\\u%04x", c);
-	return sink_put(sink, text, strlen(text));
-}
-
-static int put_quoted(struct sink *sink, const char *text, size_t len)
-{
-	size_t start = 0;
-
-	if (sink_put(sink, "\"", 1) != 0)
-		return -1;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
-		if (sink_put(sink, text + start, i - start) != 0 || put_escape(sink, c) != 0)
-			return -1;
-		start = i + 1;
-	}
-	if (sink_put(sink, text + start, len - start) != 0)
-		return -1;
-	return sink_put(sink, "\"", 1);
 }
 
 static int put_lenient(struct encoder *encoder, PyObject *value)
@@ -144,7 +110,7 @@ static int put_lenient(struct encoder *encoder, PyObject *value)
 
 	if (!bytes)
 		return -1;
-	rc = put_quoted(encoder->sink, PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes));
+	rc = psb_put_quoted(encoder->sink, PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes));
 	Py_DECREF(bytes);
 	return rc;
 }
@@ -155,40 +121,13 @@ static int put_string(struct encoder *encoder, PyObject *value)
 	const char *text = PyUnicode_AsUTF8AndSize(value, &len);
 
 	if (text)
-		return put_quoted(encoder->sink, text, (size_t)len);
+		return psb_put_quoted(encoder->sink, text, (size_t)len);
 	if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
 		return -1;
 	PyErr_Clear();
 	if (encoder->lenient)
 		return put_lenient(encoder, value);
 	return refuse(encoder, "a string holds half of a surrogate pair, which JSON cannot carry");
-}
-
-static int put_float(struct encoder *encoder, PyObject *value)
-{
-	double number = PyFloat_AsDouble(value);
-	char *text;
-	int rc;
-
-	if (isnan(number))
-		return put(encoder, "{\"$type\":\"float\",\"value\":\"nan\"}");
-	if (isinf(number))
-		return put(encoder, number > 0 ? "{\"$type\":\"float\",\"value\":\"inf\"}"
-					       : "{\"$type\":\"float\",\"value\":\"-inf\"}");
-	text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
-	if (!text)
-		return -1;
-	rc = put(encoder, text);
-	PyMem_Free(text);
-	return rc;
-}
-
-static int put_long(struct encoder *encoder, long long number)
-{
-	char text[32];
-
-	(void)snprintf(text, sizeof(text), "%lld", number);
-	return put(encoder, text);
 }
 
 static int check_cycle(const struct encoder *encoder, PyObject *value)
@@ -277,10 +216,10 @@ static int put_known(struct encoder *encoder, PyObject *identity, PyObject *valu
 	if (PyLong_Check(value)) {
 		long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
 
-		return overflow ? 1 : put_long(encoder, number);
+		return overflow ? 1 : psb_put_long(encoder->sink, number);
 	}
 	if (PyFloat_Check(value))
-		return put_float(encoder, value);
+		return psb_put_double(encoder->sink, PyFloat_AsDouble(value));
 	if (!PyList_Check(value) && !PyTuple_Check(value) && !PyDict_CheckExact(value))
 		return 1;
 	if (check_cycle(encoder, identity) != 0)

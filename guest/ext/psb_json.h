@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* The outcome nests the result one level down and promises at most 200 levels in all. */
 #define PSB_ENCODE_DEPTH 199
@@ -34,8 +35,22 @@ struct sink {
 };
 
 void sink_open(struct sink *sink, enum sink_mode mode);
+int sink_put_slow(struct sink *sink, const void *data, size_t len);
+
 /* 0, or -1 when there is no use in going on: the cap is passed or the pipe is gone. */
-int sink_put(struct sink *sink, const void *data, size_t len);
+static inline int sink_put(struct sink *sink, const void *data, size_t len)
+{
+	if (len >= sink->room - sink->used)
+		return sink_put_slow(sink, data, len);
+	memcpy(sink->data + sink->used, data, len);
+	sink->used += len;
+	return 0;
+}
+
+/* The same returns; len bytes of UTF-8, escaped and in quotes. */
+int psb_put_quoted(struct sink *sink, const char *text, size_t len);
+int psb_put_long(struct sink *sink, long long number);
+int psb_put_double(struct sink *sink, double number);
 int sink_close(struct sink *sink);
 /* Sends filler until the host must see that the cap is exceeded. */
 void sink_overflow(struct sink *sink);

@@ -49,17 +49,12 @@ class SiteFinder:
         if path is not None or self not in sys.meta_path:
             return None
         sys.meta_path.remove(self)
-        process_site()
+        __import__('site').main()
         for finder in sys.meta_path:
             spec = finder.find_spec(name, None, target)
             if spec is not None:
                 return spec
         return None
-
-
-def process_site():
-    import site
-    site.main()
 
 
 class Quitter:
@@ -103,7 +98,7 @@ def prepare_bare():
 
 
 def prepare_modules(preloads):
-    process_site()
+    __import__('site').main()
     for name in preloads:
         __import__(name)
     numpy = modules.get('numpy')
@@ -164,9 +159,6 @@ class SourceLoader:
 
     def get_filename(self, name=None):
         return self._filename
-
-    def is_package(self, name=None):
-        return False
 
 
 def revive(value):
