@@ -1,0 +1,116 @@
+"""The public C API through ctypes: what only a sandbox that lives longer than one run can show."""
+import ctypes
+import json
+import os
+from pathlib import Path
+
+import psbtest
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int32), ("sys_errno", ctypes.c_int32), ("message", ctypes.c_char * 504)]
+
+
+class Limits(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t)] + [(name, ctypes.c_uint64) for name in (
+        "wall_ms", "cpu_ms", "memory_bytes", "stdout_bytes", "stderr_bytes", "result_bytes",
+        "workspace_bytes", "workspace_files", "open_files", "processes")] + [
+        ("on_output_limit", ctypes.c_uint32), ("reserved", ctypes.c_uint32)]
+
+
+class Options(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t)] + [(name, ctypes.c_char_p) for name in (
+        "engine", "policy", "require", "python", "preload", "tenant", "libexec", "rung")] + [
+        ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32)]
+
+
+class Request(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t), ("source", ctypes.c_char_p), ("source_len", ctypes.c_size_t),
+        ("inputs", ctypes.c_char_p), ("inputs_len", ctypes.c_size_t), ("filename", ctypes.c_char_p),
+        ("files", ctypes.c_void_p), ("file_count", ctypes.c_size_t), ("env", ctypes.c_void_p),
+        ("output_dir", ctypes.c_char_p), ("tag", ctypes.c_char_p), ("limits", ctypes.POINTER(Limits)),
+        ("on_output", ctypes.c_void_p), ("context", ctypes.c_void_p)]
+
+
+class CallFailed(Exception):
+    """An error of the call, not an outcome."""
+
+
+def library_path():
+    named = os.environ.get("PYSANDBOX_LIB")
+    if named:
+        return named
+    build = Path(psbtest.command()).resolve().parent
+    found = sorted(build.glob("**/libpysandbox.so*"))
+    return str(found[0]) if found else ""
+
+
+_loaded = []
+
+
+def library():
+    if not _loaded:
+        lib = ctypes.CDLL(library_path(), use_errno=True)
+        lib.psb_outcome_json.restype = ctypes.c_void_p
+        lib.psb_outcome_json.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]
+        lib.psb_outcome_free.argtypes = lib.psb_close.argtypes = [ctypes.c_void_p]
+        lib.psb_outcome_free.restype = lib.psb_close.restype = None
+        _loaded.append(lib)
+    return _loaded[0]
+
+
+def text(value):
+    return value.encode() if isinstance(value, str) else value
+
+
+class Sandbox:
+    """psb_open to psb_close; execute() gives the outcome as a dict."""
+
+    def __init__(self, *, pool_size=2, limits=None, **options):
+        self.lib, self.handle, error = library(), ctypes.c_void_p(), Error()
+        given = Options()
+        self.lib.psb_options_init(ctypes.byref(given))
+        given.engine = b"native"
+        given.pool_size = pool_size
+        for name, value in options.items():
+            setattr(given, name, text(value))
+        if limits:
+            self.lib.psb_limits_init(ctypes.byref(given.limits))
+            for name, value in limits.items():
+                setattr(given.limits, name, value)
+        self.check(self.lib.psb_open(ctypes.byref(given), ctypes.byref(self.handle), ctypes.byref(error)), error)
+
+    @staticmethod
+    def check(code, error):
+        if code:
+            raise CallFailed(code, error.message.decode(errors="replace"))
+
+    def warm(self, instances=1, timeout_ms=20000):
+        error = Error()
+        self.check(self.lib.psb_warm(self.handle, instances, ctypes.c_uint64(timeout_ms), ctypes.byref(error)), error)
+
+    def execute(self, source, inputs=None):
+        error, request, outcome = Error(), Request(), ctypes.c_void_p()
+        self.lib.psb_request_init(ctypes.byref(request))
+        source = text(source)
+        request.source, request.source_len = source, len(source)
+        if inputs is not None:
+            data = json.dumps(inputs).encode()
+            request.inputs, request.inputs_len = data, len(data)
+        self.check(self.lib.psb_execute(self.handle, ctypes.byref(request), ctypes.byref(outcome),
+                                        ctypes.byref(error)), error)
+        size = ctypes.c_size_t()
+        raw = ctypes.string_at(self.lib.psb_outcome_json(outcome, ctypes.byref(size)), size.value)
+        self.lib.psb_outcome_free(outcome)
+        return psbtest.parse_outcome(raw)
+
+    def close(self):
+        self.lib.psb_close(self.handle)
+        self.handle = ctypes.c_void_p()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        self.close()
