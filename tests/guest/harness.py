@@ -99,7 +99,7 @@ class Outcome:
 class Process:
     """One interpreter with the runner in it, up to its end."""
 
-    def __init__(self, python, folder, workspace, preload, single):
+    def __init__(self, python, folder, workspace, preload, single, env):
         request_out, self.request_fd = os.pipe()
         self.result_fd, result_in = os.pipe()
         high = [os.dup2(result_in, 250, inheritable=True),
@@ -108,7 +108,7 @@ class Process:
             self.child = subprocess.Popen(
                 [python, '-I', '-S', str(folder / 'psb_start.py'), preload, single],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={'OPENBLAS_NUM_THREADS': '1'}, cwd=workspace, pass_fds=high)
+                env={'OPENBLAS_NUM_THREADS': '1', **(env or {})}, cwd=workspace, pass_fds=high)
         finally:
             for fd in [request_out, result_in, *high]:
                 os.close(fd)
@@ -160,10 +160,10 @@ class GuestCase(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.base, ignore_errors=True)
 
-    def run_raw(self, request, preload='', single='1', timeout=60, read_limit=1 << 30):
+    def run_raw(self, request, preload='', single='1', timeout=60, read_limit=1 << 30, env=None):
         workspace = pathlib.Path(tempfile.mkdtemp(dir=self.base)) / 'work'
         workspace.mkdir()
-        process = Process(self.python, self.folder, workspace, preload, single)
+        process = Process(self.python, self.folder, workspace, preload, single, env)
         data, out, err = process.run(request, timeout, read_limit)
         frames, stray = decode_frames(data)
         return Outcome(frames, stray, out, err, process.child.returncode, workspace)
