@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -40,6 +41,7 @@ static int done[2];
 static int init_main(void *arg)
 {
 	(void)arg;
+	(void)syscall(SYS_close, done[1]); /* else a dead instance would never be noticed */
 	for (;;)
 		(void)syscall(SYS_pause);
 	return 0;
@@ -152,6 +154,7 @@ static void zygote_body(void)
 	CHECK(unshare(CLONE_NEWPID) == 0);
 	pid = fork();
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failing test leaves nothing behind */
 		pid = fork();
 		if (pid == 0)
 			zygote_main();
