@@ -95,10 +95,10 @@ int cmd_run(int argc, char **argv)
 
 	if (!rc && psb_open(&args.options, &sandbox, &err))
 		rc = call_failed(&err);
-	else if (!rc) {
+	else if (!rc)
+		/* Not closed: the end of this process is the keeper's word to end, and nobody waits
+		 * for the dead guest's memory to be freed. */
 		rc = execute(&args, sandbox);
-		psb_close(sandbox);
-	}
 	run_args_free(&args);
 	return rc == PARSE_HELP ? CLI_OK : rc;
 }

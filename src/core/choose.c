@@ -33,6 +33,14 @@ static void insert_by_level(struct psb_sandbox *sandbox, struct candidate candid
 	sandbox->candidates[at] = candidate;
 }
 
+static struct candidate candidate_of(const struct engine_ops *ops, const struct engine_probe *probe)
+{
+	struct candidate candidate = { .ops = ops, .level = probe->level };
+
+	memcpy(candidate.rung, probe->rung, sizeof(candidate.rung));
+	return candidate;
+}
+
 int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	bool known = !sandbox->engine_wish;
@@ -48,7 +56,7 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 		if (!probe.available)
 			note_fallback(sandbox, ops->name, probe.missing);
 		else if (sandbox->candidate_count < SANDBOX_MAX_ENGINES)
-			insert_by_level(sandbox, (struct candidate){ ops, probe.level });
+			insert_by_level(sandbox, candidate_of(ops, &probe));
 	}
 	sandbox->probe_failures = sandbox->fallback_count;
 	if (!known)
@@ -59,12 +67,12 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 }
 
 /* The plan borrows the sandbox's strings: the sandbox outlives it. */
-static void plan_init(const struct psb_sandbox *sandbox, const char *engine, struct plan *plan)
+static void plan_init(const struct psb_sandbox *sandbox, const struct candidate *candidate,
+		      struct plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
-	plan->engine = engine;
-	if (sandbox->rung)
-		(void)snprintf(plan->rung, sizeof(plan->rung), "%s", sandbox->rung);
+	plan->engine = candidate->ops->name;
+	memcpy(plan->rung, candidate->rung, sizeof(plan->rung));
 	plan->limits = sandbox->limits;
 	memcpy(plan->policy_name, sandbox->policy.name, sizeof(plan->policy_name));
 	memcpy(plan->policy_sha256, sandbox->policy.sha256, sizeof(plan->policy_sha256));
@@ -89,12 +97,13 @@ static int check_floor(const struct psb_sandbox *sandbox, const struct plan *pla
 	return error;
 }
 
-static int open_candidate(struct psb_sandbox *sandbox, const struct engine_ops *ops,
+static int open_candidate(struct psb_sandbox *sandbox, const struct candidate *candidate,
 			  struct psb_error *err)
 {
+	const struct engine_ops *ops = candidate->ops;
 	int error;
 
-	plan_init(sandbox, ops->name, &sandbox->plan);
+	plan_init(sandbox, candidate, &sandbox->plan);
 	error = ops->plan(&sandbox->plan, err);
 	if (!error)
 		error = check_floor(sandbox, &sandbox->plan, err);
@@ -108,12 +117,12 @@ static int open_candidate(struct psb_sandbox *sandbox, const struct engine_ops *
 int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	while (!sandbox->ops && sandbox->candidate_next < sandbox->candidate_count) {
-		const struct engine_ops *ops;
+		const struct candidate *candidate;
 		struct psb_error reason = { .message = "" };
 
-		ops = sandbox->candidates[sandbox->candidate_next++].ops;
-		if (open_candidate(sandbox, ops, &reason))
-			note_fallback(sandbox, ops->name, reason.message);
+		candidate = &sandbox->candidates[sandbox->candidate_next++];
+		if (open_candidate(sandbox, candidate, &reason))
+			note_fallback(sandbox, candidate->ops->name, reason.message);
 	}
 	if (sandbox->ops)
 		return 0;

@@ -23,6 +23,7 @@ enum run_state { RUN_IDLE, RUN_ACTIVE, RUN_CANCELLED };
 struct candidate {
 	const struct engine_ops *ops;
 	int level;
+	char rung[8]; /* what the probe found: the plan need not look again */
 };
 
 struct psb_sandbox {

@@ -51,7 +51,7 @@ struct engine_ops {
 	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
 	 * may be NULL. */
 	void (*probe)(const char *forced_rung, struct engine_probe *out);
-	/* Fills plan->controls, level, rung and how-texts for this host. */
+	/* Fills plan->controls, level and how-texts; plan->rung is the one that probe() reported. */
 	int (*plan)(struct plan *plan, struct psb_error *err);
 	int (*template_open)(const struct plan *plan, struct engine_template **out,
 			     struct psb_error *err);

@@ -103,7 +103,8 @@ static int enter_namespaced(const struct keeper *keeper, struct jail_fault *faul
 	guest_root_open(&keeper->config);
 	if (take_id(GUEST_ID, fault) < 0 || guest_root_enter(fault) < 0)
 		return -1;
-	(void)sethostname("sandbox", 7);
+	if (sethostname("sandbox", 7) < 0)
+		return jail_fail(fault, errno, "sethostname");
 	if (jail_caps_bound(ZYGOTE_CAPS, fault) < 0 || jail_caps_ambient(ZYGOTE_CAPS, fault) < 0)
 		return -1;
 	return 0;

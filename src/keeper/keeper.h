@@ -46,6 +46,7 @@ struct keeper {
 	enum jail_rung rung;
 	bool is_root;
 	bool template_failed;
+	bool placed; /* the zygote is in its control group: instances may be made */
 	int host_fd;
 	int zygote_fd;   /* control socket */
 	int output_fd;   /* what the zygote prints before it runs instances: for error texts */
@@ -99,6 +100,7 @@ void workspace_tree_remove(int parent_fd, const char *name);
 void workspace_sweep(const char *root);
 
 /* slots.c: the life of an instance. */
+void slots_place_zygote(struct keeper *keeper);
 void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4]);
 void slot_start(struct keeper *keeper, uint32_t index);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);

@@ -97,6 +97,7 @@ static void on_template_reply(struct keeper *keeper, const struct spawn_reply *r
 		if (keeper->listener_fd < 0 && is_own_child(sender)) {
 			keeper->zygote_pid = sender;
 			keeper->listener_fd = take_fd(*fd);
+			slots_place_zygote(keeper);
 		}
 		break;
 	case SPAWN_FAILED:
@@ -198,8 +199,6 @@ static void zygote_died(struct keeper *keeper, int code, int status)
 	size_t len;
 
 	keeper->zygote_pid = 0;
-	if (keeper->config.single_use && keeper->slots[0].state >= SLOT_READY)
-		return; /* its work was done */
 	if (keeper->output_fd >= 0)
 		output_turn(keeper);
 	while (keeper->output_len > 0 && keeper->output[keeper->output_len - 1] == ' ')

@@ -37,18 +37,12 @@ static void add_bind(struct bind_list *list, const char *source, const char *at)
 	list->count++;
 }
 
-static void add_below(struct bind_list *list, const char *prefix, const char *format,
+static void add_below(struct bind_list *list, const char *prefix, const char *rest,
 		      const char *version)
 {
 	char path[640];
-	size_t used = (size_t)snprintf(path, sizeof(path), "%s", prefix);
 
-	if (used >= sizeof(path))
-		return;
-	if (version)
-		(void)snprintf(path + used, sizeof(path) - used, format, version);
-	else
-		(void)snprintf(path + used, sizeof(path) - used, "%s", format);
+	(void)snprintf(path, sizeof(path), "%s%s%s", prefix, rest, version);
 	add_bind(list, path, NULL);
 }
 
@@ -58,12 +52,12 @@ static void add_interpreter(struct bind_list *list, const struct keeper_config *
 
 	add_bind(list, config->python, NULL);
 	if (strcmp(prefix, "/usr") == 0) {
-		add_below(list, prefix, "/lib/python%s", config->python_version);
+		add_below(list, prefix, "/lib/python", config->python_version);
 		add_bind(list, "/usr/lib/python3", NULL);
-		add_below(list, "/usr/local/lib/python", "%s", config->python_version);
+		add_below(list, "/usr/local/lib/python", "", config->python_version);
 	} else {
-		add_below(list, prefix, "/lib", NULL);
-		add_below(list, prefix, "/share", NULL);
+		add_below(list, prefix, "/lib", "");
+		add_below(list, prefix, "/share", "");
 	}
 	if (config->venv[0])
 		add_bind(list, config->venv, NULL);

@@ -50,6 +50,13 @@ static void kill_all(struct slot *slot)
 		(void)kill(slot->guest_pid, SIGKILL);
 }
 
+static int open_cgroup(struct keeper *keeper, uint32_t index)
+{
+	struct cgroup_slot *group = &keeper->slots[index].cgroup;
+
+	return group->dirs[0] >= 0 ? 0 : cgroup_slot_open(&keeper->cgroups, index, group);
+}
+
 static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 {
 	const struct slot_limits *limits = &keeper->config.limits;
@@ -72,8 +79,8 @@ static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 		(void)snprintf(message.workspace, sizeof(message.workspace), "%.40s/s%u",
 			       keeper->workspace_root, index);
 	}
-	if (has_cgroups(keeper) && keeper->slots[index].cgroup.dirs[0] < 0) {
-		int rc = cgroup_slot_open(&keeper->cgroups, index, &keeper->slots[index].cgroup);
+	if (has_cgroups(keeper)) {
+		int rc = open_cgroup(keeper, index);
 
 		if (rc < 0)
 			return rc;
@@ -94,7 +101,7 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 	char text[KEEPER_TEXT_BYTES];
 	int rc;
 
-	if (slot->state != SLOT_FREE) {
+	if (slot->state != SLOT_FREE || !keeper->placed) {
 		slot->has_pending = true;
 		slot->pending_generation = generation;
 		memcpy(slot->pending, fds, sizeof(slot->pending));
@@ -112,19 +119,50 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 	slot_spawn_failed(keeper, index, text);
 }
 
-static void free_slot(struct keeper *keeper, uint32_t index)
+static void prepare_waiting(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
 	int fds[4];
 
-	close_fd(&slot->workspace_fd);
-	slot->state = SLOT_FREE;
-	slot->released = false;
 	if (!slot->has_pending)
 		return;
 	slot->has_pending = false;
 	memcpy(fds, slot->pending, sizeof(fds)); /* the slot is overwritten */
 	slot_prepare(keeper, index, slot->pending_generation, fds);
+}
+
+static void free_slot(struct keeper *keeper, uint32_t index)
+{
+	struct slot *slot = &keeper->slots[index];
+
+	close_fd(&slot->workspace_fd);
+	slot->state = SLOT_FREE;
+	slot->released = false;
+	prepare_waiting(keeper, index);
+}
+
+/* Moving a process between groups can take the kernel milliseconds: it is done while the
+ * interpreter starts, and instances are only asked for afterwards. The only instance of a
+ * single-use template is born in its slot's group, zygote and all: what counts is the difference. */
+void slots_place_zygote(struct keeper *keeper)
+{
+	int rc = 0;
+
+	if (has_cgroups(keeper) && keeper->config.single_use) {
+		rc = open_cgroup(keeper, 0);
+		if (rc == 0)
+			rc = cgroup_slot_attach(&keeper->cgroups, &keeper->slots[0].cgroup,
+						keeper->zygote_pid);
+	} else if (has_cgroups(keeper)) {
+		rc = cgroup_tree_attach(&keeper->cgroups, keeper->zygote_pid);
+	}
+	if (rc < 0) {
+		host_fail_template(keeper, "cage: the zygote cannot be put into its control group");
+		return;
+	}
+	keeper->placed = true;
+	for (uint32_t i = 0; i < keeper->config.slots; i++)
+		prepare_waiting(keeper, i);
 }
 
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
@@ -186,7 +224,7 @@ static int arm(struct keeper *keeper, struct slot *slot)
 	limit_from_outside(slot, RLIMIT_AS, space + limits->memory_bytes);
 	if (has_cgroups(keeper))
 		return cgroup_slot_arm(&keeper->cgroups, &slot->cgroup, limits->memory_bytes,
-				       limits->processes);
+				       limits->processes + (keeper->config.single_use ? 2 : 0));
 	slot->peak_base_bytes = procfs_peak_rss_bytes(slot->guest_pid);
 	return 0;
 }
@@ -199,7 +237,7 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	if (slot->state != SLOT_SPAWNING || slot->guest_pid == 0)
 		return;
 	slot->limits = keeper->config.limits;
-	if (has_cgroups(keeper))
+	if (has_cgroups(keeper) && !keeper->config.single_use)
 		rc = cgroup_slot_attach(&keeper->cgroups, &slot->cgroup, slot->guest_pid);
 	if (rc == 0)
 		rc = arm(keeper, slot);
@@ -213,9 +251,6 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 		return;
 	}
 	send_slot(keeper, index, KEEPER_READY, NULL);
-	/* The only instance there will be: free the template's memory while it runs. */
-	if (keeper->config.single_use && keeper->zygote_pid > 0)
-		(void)kill(keeper->zygote_pid, SIGKILL);
 }
 
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits)
@@ -407,8 +442,12 @@ void slot_release(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
 
-	if (slot->state == SLOT_FREE)
+	if (slot->state == SLOT_FREE) {
+		if (slot->has_pending)
+			close_four(slot->pending);
+		slot->has_pending = false;
 		return;
+	}
 	slot->released = true;
 	if (alive(slot))
 		kill_all(slot);

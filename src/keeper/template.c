@@ -115,10 +115,6 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	(void)fcntl(output[0], F_SETFL, O_NONBLOCK);
 	if (keeper->builder_pid < 0)
 		rc = fail_text(text, errno, "fork the builder");
-	if (rc == 0 && has_cgroups(keeper))
-		rc = -cgroup_tree_attach(&keeper->cgroups, keeper->builder_pid);
-	if (rc > 0)
-		rc = fail_text(text, rc, "attach the zygote to its control group");
 	if (rc == 0)
 		rc = sync_with_zygote(keeper, up[0], down[1], text);
 	(void)close(up[0]);

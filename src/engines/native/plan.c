@@ -6,9 +6,11 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "host_probe/probe.h"
+#include "jail/jail.h"
 #include "keeper/python_layout.h"
 #include "native.h"
 
@@ -138,27 +140,24 @@ static void set_plain(struct plan *plan, bool landlock)
 int native_plan(struct plan *plan, struct psb_error *err)
 {
 	struct python_layout layout;
-	struct host_facts facts;
+	char rung = plan->rung[0];
+	bool root = geteuid() == 0;
 	bool landlock;
-	char rung;
 	int rc = python_layout_find(plan->python, &layout, err);
 
 	if (rc < 0)
 		return rc;
-	host_probe(&facts);
-	rung = choose(&facts, plan->rung[0] ? plan->rung : NULL);
-	if (rung == '-')
-		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "native: this host does not offer %s%.7s",
-				plan->rung[0] ? "rung " : "what a cage needs", plan->rung);
-	landlock = facts.landlock_abi > 0 && rung != 'D';
+	if (rung < 'A' || rung > 'D')
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "native: there is no rung %.7s",
+				plan->rung);
+	landlock = rung != 'D' && jail_landlock_abi() > 0;
 	set_common(plan, landlock);
 	if (rung <= 'B')
-		set_namespaced(plan, rung == 'A', facts.root, landlock);
+		set_namespaced(plan, rung == 'A', root, landlock);
 	else
 		set_plain(plan, landlock);
-	(void)snprintf(plan->rung, sizeof(plan->rung), "%c", rung);
 	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
-	plan->level = level_of(rung, facts.root);
+	plan->level = level_of(rung, root);
 	plan->engine = "native";
 	return 0;
 }
