@@ -4,7 +4,8 @@
  * init (a clone that shares our memory, runs on a static stack and only reaps), then the guest as
  * its second process, cloned with CLONE_PARENT so that the keeper, not we, is its parent. The guest
  * builds the inner cage, drops the last capabilities, installs the last filter and returns to
- * Python, which warms up, calls ready() and waits for its request.
+ * Python, which warms up, calls ready() and waits for its request. For a single use the zygote
+ * becomes the guest itself: there is nothing that a copy would protect.
  * Trust: everything here runs before foreign code, except that .pth files and preloaded modules
  * have had their turn; the keeper therefore believes nothing but the kernel's word on who sent a
  * message. The control socket is closed before the first byte of a request is read.
@@ -366,6 +367,8 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	for (;;) {
 		if (receive_spawn(&message, fds) < 0)
 			_exit(0);
+		if (message.in_place)
+			break;
 		PyOS_BeforeFork();
 		pid = clone_guest(&zygote, &message, &fault);
 		if (pid == 0)
@@ -377,7 +380,8 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	}
 	if (confine(&zygote, &message, fds, &fault) < 0)
 		die(message.slot, &fault);
-	PyOS_AfterFork_Child();
+	if (!message.in_place)
+		PyOS_AfterFork_Child();
 	return PyLong_FromUnsignedLong(message.slot);
 }
 

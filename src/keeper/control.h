@@ -80,6 +80,8 @@ struct spawn_message {
 	uint32_t uid; /* inside the namespace; 0: keep */
 	uint32_t rung;
 	uint32_t allow_fork;
+	uint32_t in_place; /* single use: the zygote itself becomes the guest */
+	uint32_t reserved;
 	uint64_t workspace_bytes;
 	uint64_t workspace_files;
 	uint64_t open_files;

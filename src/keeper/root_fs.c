@@ -66,11 +66,10 @@ static void add_interpreter(struct bind_list *list, const struct keeper_config *
 static void add_libraries(struct bind_list *list)
 {
 	static const char *const paths[] = {
-		"/usr/lib/x86_64-linux-gnu", "/usr/lib64",	   "/usr/share/zoneinfo",
-		"/usr/share/fonts",	     "/usr/share/matplotlib", "/usr/share/fontconfig",
-		"/etc/ld.so.cache",	     "/etc/alternatives",  "/etc/localtime",
-		"/etc/timezone",	     "/etc/fonts",	   "/etc/matplotlibrc",
-		"/etc/mime.types",	     "/etc/python3.11",    "/usr/lib/ssl",
+		"/usr/lib/x86_64-linux-gnu", "/usr/lib64",	      "/usr/share/zoneinfo",
+		"/usr/share/fonts",	     "/usr/share/matplotlib", "/etc/ld.so.cache",
+		"/etc/alternatives",	     "/etc/localtime",	      "/etc/fonts",
+		"/etc/matplotlibrc",
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)

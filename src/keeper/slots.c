@@ -65,6 +65,7 @@ static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 		.uid = keeper->uid_base && has_namespaces(keeper) ? 1001 + index : 0,
 		.rung = keeper->rung,
 		.allow_fork = has_cgroups(keeper) && limits->processes > 1,
+		.in_place = keeper->config.single_use,
 		.workspace_bytes = limits->workspace_bytes,
 		.workspace_files = limits->workspace_files,
 		.open_files = limits->open_files,
@@ -192,6 +193,16 @@ void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid)
 		slot->init_pid = pid;
 }
 
+/* Single use: the template's two processes are the instance's from here on. */
+static void adopt_zygote(struct keeper *keeper, struct slot *slot)
+{
+	keeper->zygote_pid = 0;
+	if (!has_namespaces(keeper))
+		return;
+	slot->init_pid = keeper->first_pid;
+	keeper->first_pid = 0;
+}
+
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -204,6 +215,8 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 	}
 	slot->guest_pid = pid;
 	slot->workspace_fd = workspace_fd;
+	if (pid == keeper->zygote_pid)
+		adopt_zygote(keeper, slot);
 }
 
 static void limit_from_outside(const struct slot *slot, __rlimit_resource_t resource, uint64_t value)
@@ -224,7 +237,7 @@ static int arm(struct keeper *keeper, struct slot *slot)
 	limit_from_outside(slot, RLIMIT_AS, space + limits->memory_bytes);
 	if (has_cgroups(keeper))
 		return cgroup_slot_arm(&keeper->cgroups, &slot->cgroup, limits->memory_bytes,
-				       limits->processes + (keeper->config.single_use ? 2 : 0));
+				       limits->processes);
 	slot->peak_base_bytes = procfs_peak_rss_bytes(slot->guest_pid);
 	return 0;
 }
