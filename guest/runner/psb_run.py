@@ -97,20 +97,10 @@ def prepare_bare():
         setattr(builtins, name, Late(name))
 
 
-def prepare_modules(preloads):
-    __import__('site').main()
-    for name in preloads:
-        __import__(name)
-    numpy = modules.get('numpy')
-    if numpy:
-        square = numpy.ones((64, 64))
-        numpy.dot(square, square)
-
-
 def prepare(preloads, single):
     import faulthandler
     if preloads:
-        prepare_modules(preloads)
+        part('psb_warm')['load_modules'](preloads, modules)
     else:
         prepare_bare()
     faulthandler.enable(250, all_threads=False)
@@ -129,8 +119,9 @@ def prepare(preloads, single):
 def become_ready(preloads, single):
     prepare(preloads, single)
     slot = psb.serve()
-    if not single:
+    if preloads or not single:
         part('psb_warm')['reseed'](modules)
+    if not single:
         part('psb_warm')['warm'](modules)
     psb.ready(slot)
 

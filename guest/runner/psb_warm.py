@@ -1,4 +1,5 @@
-"""What an instance does between its fork and its request: fresh randomness, warm pages.
+"""What happens once per template, to its modules, and in each instance between its fork and its
+request: fresh randomness, warm pages.
 
 A preloaded module that keeps random state of its own renews it with
 os.register_at_fork(after_in_child=...), which runs before anything here.
@@ -21,6 +22,26 @@ except ValueError as exc:
     text = f'{exc} {result}'
 print(text, file=stream)
 '''
+
+
+def name_a_temporary_folder():
+    """A template has none that can be written; modules that ask for its name must load anyway."""
+    import tempfile
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = '/tmp'
+
+
+def load_modules(preloads, modules):
+    __import__('site').main()
+    name_a_temporary_folder()
+    for name in preloads:
+        __import__(name)
+    numpy = modules.get('numpy')
+    if numpy:
+        square = numpy.ones((64, 64))
+        numpy.dot(square, square)
 
 
 def reseed_openssl(modules):

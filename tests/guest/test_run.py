@@ -82,6 +82,14 @@ class Run(GuestCase):
         self.assertEqual((env['A'], env['HOME'], env['LANG']), ('b', '/x', 'C.UTF-8'))
         self.assertEqual(set(env), {'A', 'HOME', 'LANG', 'PATH', 'TMPDIR', 'OPENBLAS_NUM_THREADS'})
 
+    def test_temporary_folder_is_the_instance_s(self):
+        """Even when a template without any had a module ask for it."""
+        for single in ('1', '0'):
+            outcome = self.check_ok('import os, tempfile\nresult = [tempfile.tempdir,\n'
+                                    '  tempfile.gettempdir() == os.environ["TMPDIR"]]',
+                                    preload='tempfile', single=single)
+            self.assertEqual(outcome.result, [None, True])
+
     def test_stdin_is_empty(self):
         self.check_ok('import sys\nresult = sys.stdin.read()', '')
         self.check_error('input()', 'EOFError')
