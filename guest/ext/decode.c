@@ -20,7 +20,7 @@ static int open_container(struct decoder *decoder)
 	if (!container)
 		return -1;
 	decoder->at++;
-	decoder->stack[decoder->used++] = (struct open_value){ .container = container };
+	decoder->stack[decoder->used++] = (struct open_value){.container = container};
 	return 0;
 }
 
@@ -125,7 +125,7 @@ static PyObject *read_document(struct decoder *decoder)
 
 PyObject *psb_decode(const char *text, size_t len, PyObject *revive)
 {
-	struct decoder decoder = { .start = text, .at = text, .end = text + len, .revive = revive };
+	struct decoder decoder = {.start = text, .at = text, .end = text + len, .revive = revive};
 	PyObject *value = read_document(&decoder);
 
 	decode_space(&decoder);

@@ -206,8 +206,8 @@ static PyObject *read_word(struct decoder *decoder)
 	static const struct {
 		const char *text;
 		size_t len;
-	} words[] = { { "null", 4 }, { "true", 4 }, { "false", 5 } };
-	PyObject *const values[] = { Py_None, Py_True, Py_False };
+	} words[] = {{"null", 4}, {"true", 4}, {"false", 5}};
+	PyObject *const values[] = {Py_None, Py_True, Py_False};
 
 	for (size_t i = 0; i < 3; i++) {
 		if (strncmp(decoder->at, words[i].text, words[i].len) != 0)
@@ -250,6 +250,6 @@ PyObject *decode_key(struct decoder *decoder)
 		return NULL;
 	Py_XDECREF(slot->key);
 	Py_INCREF(key);
-	*slot = (struct known_key){ .text = from, .len = len, .key = key };
+	*slot = (struct known_key){.text = from, .len = len, .key = key};
 	return key;
 }

@@ -47,7 +47,7 @@ static int write_all(const uint8_t *data, size_t len)
 			data += done;
 			len -= (size_t)done;
 		} else if (errno == EAGAIN) {
-			struct pollfd wait = { .fd = PSB_RESULT_FD, .events = POLLOUT };
+			struct pollfd wait = {.fd = PSB_RESULT_FD, .events = POLLOUT};
 
 			(void)poll(&wait, 1, -1);
 		} else if (errno != EINTR) {
@@ -72,7 +72,7 @@ void sink_open(struct sink *sink, enum sink_mode mode)
 {
 	bool end = mode == SINK_END;
 
-	*sink = (struct sink){ .mode = mode };
+	*sink = (struct sink){.mode = mode};
 	sink->data = (end ? end_buffer : result_buffer) + FRAME_HEADER_BYTES;
 	sink->room = end ? FRAME_MAX_END_BYTES : RESULT_FRAME_BYTES;
 }
@@ -203,7 +203,7 @@ PyObject *psb_emit_end(PyObject *module, PyObject *args)
 		(void)sink_close(&sink);
 	} else {
 		emit_end_bare(PyErr_ExceptionMatches(PyExc_MemoryError) ? "MemoryError"
-									 : "RunnerError");
+									: "RunnerError");
 		PyErr_Clear();
 	}
 	wait_for_the_end();

@@ -142,8 +142,9 @@ static int push(struct encoder *encoder, PyObject *identity, PyObject *container
 		enum level_kind kind)
 {
 	size_t weight = kind == LEVEL_PAIRS ? 3 : 1;
-	const char *open = kind == LEVEL_DICT ? "{" : kind == LEVEL_PAIRS
-			     ? "{\"$type\":\"dict\",\"value\":[" : "[";
+	const char *open = kind == LEVEL_DICT    ? "{"
+			   : kind == LEVEL_PAIRS ? "{\"$type\":\"dict\",\"value\":["
+						 : "[";
 
 	if (encoder->depth + weight > PSB_ENCODE_DEPTH)
 		return refuse(encoder, "nested deeper than %d levels", PSB_ENCODE_DEPTH);
@@ -151,8 +152,8 @@ static int push(struct encoder *encoder, PyObject *identity, PyObject *container
 		return -1;
 	Py_INCREF(identity);
 	Py_INCREF(container);
-	encoder->levels[encoder->used++] = (struct level){
-		.identity = identity, .container = container, .kind = kind };
+	encoder->levels[encoder->used++] =
+		(struct level){.identity = identity, .container = container, .kind = kind};
 	encoder->depth += weight;
 	return 0;
 }
@@ -198,8 +199,7 @@ static int put_dict(struct encoder *encoder, PyObject *identity, PyObject *dict,
 		return refuse(encoder, "a dict has a key that is not a str");
 	if (keys == KEYS_SUBCLASS)
 		return refuse(encoder, "a dict has a key of a class derived from str");
-	return push(encoder, identity, dict,
-		    keys == KEYS_TYPED && !raw ? LEVEL_PAIRS : LEVEL_DICT);
+	return push(encoder, identity, dict, keys == KEYS_TYPED && !raw ? LEVEL_PAIRS : LEVEL_DICT);
 }
 
 /* Everything C knows by exact type, and subclasses whose own storage says it all. 1: not known. */
@@ -368,7 +368,7 @@ static int walk(struct encoder *encoder)
 
 int psb_encode(struct sink *sink, PyObject *value, PyObject *convert, bool lenient)
 {
-	struct encoder encoder = { .sink = sink, .convert = convert, .lenient = lenient };
+	struct encoder encoder = {.sink = sink, .convert = convert, .lenient = lenient};
 	int rc = put_value(&encoder, value);
 
 	if (rc == 0)

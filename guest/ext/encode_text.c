@@ -10,8 +10,8 @@
 
 static int put_escape(struct sink *sink, unsigned char c)
 {
-	static const char shorts[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-				       ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+	static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+				      ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
 	char text[8];
 
 	if (c < sizeof(shorts) && shorts[c])
@@ -45,8 +45,8 @@ int psb_put_long(struct sink *sink, long long number)
 {
 	char text[24];
 	char *at = text + sizeof(text);
-	unsigned long long rest = number < 0 ? 0 - (unsigned long long)number
-					     : (unsigned long long)number;
+	unsigned long long rest =
+		number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
 
 	do
 		*--at = (char)('0' + rest % 10);

@@ -11,8 +11,8 @@
 
 static PyObject *original_import;
 static PyObject *original_import_module;
-static PyObject *listed; /* set of top-level names */
-static PyObject *decide; /* (name, fromlist, globals) -> refusal or None */
+static PyObject *listed;  /* set of top-level names */
+static PyObject *decide;  /* (name, fromlist, globals) -> refusal or None */
 static int refuse_listed; /* 1: deny list, 0: allow list */
 
 static PyObject *first_argument(PyObject *args, PyObject *kwargs)

@@ -37,20 +37,20 @@ static PyObject *lend_depth(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-	{ "serve", psb_serve, METH_VARARGS, "Be a template; returns in instances only." },
-	{ "ready", psb_ready, METH_VARARGS, "Tell the keeper that this instance can be used." },
-	{ "read_request", psb_read_request, METH_VARARGS, "Read the one request." },
-	{ "emit_result", psb_emit_result, METH_VARARGS, "Send the result, streamed." },
-	{ "emit_nowhere", psb_emit_nowhere, METH_VARARGS, "Encode a value and send nothing." },
-	{ "emit_end", psb_emit_end, METH_VARARGS, "Send the end frame." },
-	{ "compile", compile_source, METH_VARARGS, "Compile a program." },
-	{ "lend_depth", lend_depth, METH_VARARGS, "Do not count calls of the runner." },
-	{ "guard", psb_guard, METH_VARARGS, "Judge imports from now on." },
-	{ "__import__", (PyCFunction)(void (*)(void))psb_guard_import,
-	  METH_VARARGS | METH_KEYWORDS, "Import a module." },
-	{ "import_module", (PyCFunction)(void (*)(void))psb_guard_import_module,
-	  METH_VARARGS | METH_KEYWORDS, "Import a module." },
-	{ NULL, NULL, 0, NULL },
+	{"serve", psb_serve, METH_VARARGS, "Be a template; returns in instances only."},
+	{"ready", psb_ready, METH_VARARGS, "Tell the keeper that this instance can be used."},
+	{"read_request", psb_read_request, METH_VARARGS, "Read the one request."},
+	{"emit_result", psb_emit_result, METH_VARARGS, "Send the result, streamed."},
+	{"emit_nowhere", psb_emit_nowhere, METH_VARARGS, "Encode a value and send nothing."},
+	{"emit_end", psb_emit_end, METH_VARARGS, "Send the end frame."},
+	{"compile", compile_source, METH_VARARGS, "Compile a program."},
+	{"lend_depth", lend_depth, METH_VARARGS, "Do not count calls of the runner."},
+	{"guard", psb_guard, METH_VARARGS, "Judge imports from now on."},
+	{"__import__", (PyCFunction)(void (*)(void))psb_guard_import, METH_VARARGS | METH_KEYWORDS,
+	 "Import a module."},
+	{"import_module", (PyCFunction)(void (*)(void))psb_guard_import_module,
+	 METH_VARARGS | METH_KEYWORDS, "Import a module."},
+	{NULL, NULL, 0, NULL},
 };
 
 static int add_error(PyObject *module, const char *name, const char *qualified, PyObject **slot)
@@ -69,16 +69,13 @@ static int module_exec(PyObject *module)
 }
 
 static PyModuleDef_Slot slots[] = {
-	{ Py_mod_exec, (void *)module_exec },
-	{ 0, NULL },
+	{Py_mod_exec, (void *)module_exec},
+	{0, NULL},
 };
 
 static PyModuleDef definition = {
-	PyModuleDef_HEAD_INIT,
-	.m_name = "_psb",
-	.m_doc = "The C part of pysandbox's inner runner.",
-	.m_methods = methods,
-	.m_slots = slots,
+	PyModuleDef_HEAD_INIT, .m_name = "_psb", .m_doc = "The C part of pysandbox's inner runner.",
+	.m_methods = methods,  .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__psb(void);

@@ -48,12 +48,10 @@ static ssize_t read_some(uint8_t *data, size_t len)
 {
 	ssize_t got;
 
-	Py_BEGIN_ALLOW_THREADS
-	do
-		got = read(PSB_REQUEST_FD, data, len);
-	while (got < 0 && errno == EINTR);
-	Py_END_ALLOW_THREADS
-	return got;
+	Py_BEGIN_ALLOW_THREADS do got = read(PSB_REQUEST_FD, data, len);
+	while (got < 0 && errno == EINTR)
+		;
+	Py_END_ALLOW_THREADS return got;
 }
 
 /* Exactly len bytes; what the buffer lacks is read straight to its place. */

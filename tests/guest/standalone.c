@@ -17,8 +17,7 @@ static int run_text(const char *text)
 	PyObject *code = Py_CompileString(text, "before_fork", Py_file_input);
 	PyObject *done = NULL;
 
-	if (names && code &&
-	    PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0)
+	if (names && code && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0)
 		done = PyEval_EvalCode(code, names, names);
 	Py_XDECREF(done);
 	Py_XDECREF(code);
@@ -59,7 +58,7 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	(void)args;
 	if (before && run_text(before) != 0)
 		return NULL;
-	for (int left = forks ? atoi(forks) : 0; left > 0; left--) {
+	for (long left = forks ? strtol(forks, NULL, 10) : 0; left > 0; left--) {
 		pid_t pid = fork_python();
 
 		if (pid == 0) {
