@@ -29,7 +29,7 @@
 #include "jail/jail.h"
 #include "keeper/control.h"
 
-#define SPAWN_FDS 4
+#define SPAWN_FDS (SPAWN_PIPES + SPAWN_GROUPS)
 #define INIT_STACK_BYTES 4096
 #define WORK_ROOT "/sandbox"
 
@@ -166,6 +166,7 @@ static int receive_spawn(struct spawn_message *message, int fds[SPAWN_FDS])
 				.msg_control = control.bytes,
 				.msg_controllen = sizeof(control.bytes)};
 	struct cmsghdr *cmsg;
+	size_t count;
 	ssize_t n;
 
 	do
@@ -173,9 +174,14 @@ static int receive_spawn(struct spawn_message *message, int fds[SPAWN_FDS])
 	while (n < 0 && errno == EINTR);
 	cmsg = CMSG_FIRSTHDR(&header);
 	if (n != (ssize_t)sizeof(*message) || !cmsg || cmsg->cmsg_type != SCM_RIGHTS ||
-	    cmsg->cmsg_len != CMSG_LEN(SPAWN_FDS * sizeof(int)) || message->slot >= KEEPER_MAX_SLOTS)
+	    message->slot >= KEEPER_MAX_SLOTS)
 		return -1;
-	memcpy(fds, CMSG_DATA(cmsg), SPAWN_FDS * sizeof(int));
+	for (size_t i = 0; i < SPAWN_FDS; i++)
+		fds[i] = -1;
+	count = message->groups ? SPAWN_FDS : SPAWN_PIPES;
+	if (cmsg->cmsg_len != CMSG_LEN(count * sizeof(int)))
+		return -1;
+	memcpy(fds, CMSG_DATA(cmsg), count * sizeof(int));
 	return 0;
 }
 
@@ -203,6 +209,15 @@ static int say_hello(uint32_t slot, int workspace_fd, struct jail_fault *fault)
 	return 0;
 }
 
+/* "0" is the writer: no lock against forks, no process id. */
+static int enter_groups(const int fds[SPAWN_FDS], struct jail_fault *fault)
+{
+	for (size_t i = SPAWN_PIPES; i < SPAWN_FDS && fds[i] >= 0; i++)
+		if (write(fds[i], "0", 1) != 1)
+			return jail_fail(fault, errno, "enter control group %zu", i - SPAWN_PIPES);
+	return 0;
+}
+
 static int take_identity(uint32_t uid, struct jail_fault *fault)
 {
 	if (uid == 0)
@@ -220,9 +235,8 @@ static int make_workspace(const struct spawn_message *message, struct jail_fault
 	const char *root = message->workspace[0] ? message->workspace : WORK_ROOT;
 	int fd;
 
-	if (!message->workspace[0] &&
-	    jail_tmpfs_mount(WORK_ROOT, message->workspace_bytes, message->workspace_files + 4,
-			     fault) < 0)
+	if (!message->workspace[0] && jail_tmpfs_mount(WORK_ROOT, message->workspace_bytes,
+						       message->workspace_files + 4, fault) < 0)
 		return -1;
 	if (chdir(root) < 0)
 		return jail_fail(fault, errno, "chdir to the workspace");
@@ -289,7 +303,7 @@ static int confine(const struct zygote *zygote, const struct spawn_message *mess
 	(void)setpgid(0, 0);
 	if (message->rung >= RUNG_C)
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (take_identity(message->uid, fault) < 0)
+	if (enter_groups(fds, fault) < 0 || take_identity(message->uid, fault) < 0)
 		return -1;
 	workspace_fd = make_workspace(message, fault);
 	if (workspace_fd < 0 || say_hello(message->slot, workspace_fd, fault) < 0 ||
@@ -348,7 +362,8 @@ static int zygote_init(struct zygote *zygote, struct jail_fault *fault)
 static void close_all(const int fds[SPAWN_FDS])
 {
 	for (size_t i = 0; i < SPAWN_FDS; i++)
-		(void)close(fds[i]);
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
 }
 
 PyObject *psb_serve(PyObject *module, PyObject *args)

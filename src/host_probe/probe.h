@@ -9,7 +9,7 @@ struct host_facts {
 	bool namespaces; /* user, pid, mount, net, ipc, uts and cgroup namespaces can be made */
 	bool cgroups;    /* memory and pids groups can be made below our own */
 	bool cgroup_v2;
-	bool seccomp;    /* filters with user notification */
+	bool seccomp;     /* filters with user notification */
 	int landlock_abi; /* 0: none */
 	char cgroup_missing[256];
 };

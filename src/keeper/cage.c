@@ -118,7 +118,8 @@ static int enter_plain(const struct keeper *keeper, struct jail_fault *fault)
 	char packages[64];
 	const struct jail_landlock_rule rules[] = {
 		{.path = config->python},
-		{.path = config->python_prefix, .optional = strcmp(config->python_prefix, "/usr") == 0},
+		{.path = config->python_prefix,
+		 .optional = strcmp(config->python_prefix, "/usr") == 0},
 		{.path = keeper->workspace_root, .writable = true},
 		{.path = config->libexec},
 		{.path = packages, .optional = true},
@@ -194,10 +195,14 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 	char script[600];
 	const char *single = config->single_use ? "1" : "0";
 	const char *argv[] = {argv0, "-I", "-S", "-B", script, config->preload, single, NULL};
-	const char *env[] = {"LANG=C.UTF-8", "MALLOC_ARENA_MAX=1", "OPENBLAS_NUM_THREADS=1",
-			     "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1",
+	const char *env[] = {"LANG=C.UTF-8",
+			     "MALLOC_ARENA_MAX=1",
+			     "OPENBLAS_NUM_THREADS=1",
+			     "OMP_NUM_THREADS=1",
+			     "MKL_NUM_THREADS=1",
 			     config->spare_env[0][0] ? config->spare_env[0] : "PSB_UNUSED=",
-			     config->spare_env[1][0] ? config->spare_env[1] : "PSB_UNUSED=", NULL};
+			     config->spare_env[1][0] ? config->spare_env[1] : "PSB_UNUSED=",
+			     NULL};
 	char *const *argv_exec;
 	char *const *env_exec;
 
@@ -283,6 +288,21 @@ static long make_sibling(void)
 	return syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 }
 
+/* The only instance of a single-use template is born in its slot's group, zygote and all: what
+ * counts is the difference. On v2 the keeper moves the zygote. */
+static int enter_groups(const struct keeper *keeper, struct jail_fault *fault)
+{
+	int rc = 0;
+
+	if (keeper->cgroups.host.unified)
+		return 0;
+	if (keeper->config.single_use)
+		rc = cgroup_slot_enter(&keeper->slots[0].cgroup);
+	else
+		rc = cgroup_tree_enter(&keeper->cgroups);
+	return rc < 0 ? jail_fail(fault, -rc, "enter the control groups") : 0;
+}
+
 void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
 {
 	struct jail_fault fault = {0};
@@ -294,6 +314,8 @@ void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (keeper->is_root && setgroups(0, NULL) < 0)
 		rc = jail_fail(&fault, errno, "setgroups");
+	if (rc == 0 && has_cgroups(keeper))
+		rc = enter_groups(keeper, &fault);
 	if (rc == 0 && has_namespaces(keeper))
 		rc = make_namespaces(pipes, &fault);
 	if (rc == 0) {

@@ -4,6 +4,10 @@
  * the zygote. A slot's group outlives its executions: counters are read as differences from the
  * base taken when an instance becomes ready. Groups that a killed keeper left behind are empty and
  * removed by the next start.
+ * Moving a process by its id takes the kernel's lock against all forks, which on an idle host waits
+ * for a grace period: milliseconds. On v1 a single-threaded process that writes "0" to `tasks` moves
+ * itself without that lock, so the template and each guest enter their groups that way, through
+ * descriptors that the keeper opened (the kernel judges by the opener's rights).
  * Trust: all paths and numbers here come from the kernel or the keeper; guests never see them.
  */
 #include "keeper/cgroup.h"
@@ -153,7 +157,8 @@ static bool delegates(const char *dir)
 	if (fd < 0)
 		return false;
 	(void)!write(fd, "+memory +pids", 13);
-	return read_fd(fd, text, sizeof(text)) > 0 && strstr(text, "memory") && strstr(text, "pids");
+	return read_fd(fd, text, sizeof(text)) > 0 && strstr(text, "memory") &&
+	       strstr(text, "pids");
 }
 
 /* v2: the nearest ancestor of our own group whose children get the memory and pids controllers.
@@ -190,7 +195,8 @@ int cgroup_find(const char *sysfs, const char *self, struct cgroup_host *out, st
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 				"no writable control group with memory and pids below %s; run as "
 				"root or in a delegated group (systemd-run --user --scope "
-				"-p Delegate=yes)", sysfs);
+				"-p Delegate=yes)",
+				sysfs);
 	*out = host;
 	return 0;
 }
@@ -311,9 +317,46 @@ int cgroup_tree_attach(const struct cgroup_tree *tree, pid_t pid)
 	return rc;
 }
 
+int cgroup_tree_enter(const struct cgroup_tree *tree)
+{
+	char path[400];
+	int rc = 0;
+
+	for (size_t i = 0; i < controller_count(&tree->host) && rc == 0; i++) {
+		auto_fd dir = -1;
+
+		group_path(tree, i, "", path);
+		dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		rc = dir < 0 ? -errno : write_at(dir, "tasks", "0");
+	}
+	return rc;
+}
+
 void cgroup_slot_init(struct cgroup_slot *slot)
 {
-	*slot = (struct cgroup_slot){.dirs = {-1, -1, -1}, .cpu_usage = -1, .memory_peak = -1};
+	*slot = (struct cgroup_slot){
+		.dirs = {-1, -1, -1}, .tasks = {-1, -1, -1}, .cpu_usage = -1, .memory_peak = -1};
+}
+
+int cgroup_slot_enter(const struct cgroup_slot *slot)
+{
+	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (write(slot->tasks[i], "0", 1) != 1)
+			return -errno;
+	return 0;
+}
+
+bool cgroup_slot_holds(const struct cgroup_slot *slot, pid_t pid)
+{
+	char text[512];
+
+	/* Opened anew: the kernel makes the list once for each open file. */
+	if (read_at(slot->dirs[CGROUP_MEMORY], "tasks", text, sizeof(text)) <= 0)
+		return false;
+	for (const char *line = text; line; line = strchr(line, '\n'))
+		if (strtol(*line == '\n' ? ++line : line, NULL, 10) == pid)
+			return true;
+	return false;
 }
 
 int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot)
@@ -331,6 +374,10 @@ int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgro
 		slot->dirs[i] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (slot->dirs[i] < 0)
 			return -errno;
+		if (!v2)
+			slot->tasks[i] = openat(slot->dirs[i], "tasks", O_RDWR | O_CLOEXEC);
+		if (!v2 && slot->tasks[i] < 0)
+			return -errno;
 	}
 	cpu_dir = slot->dirs[v2 ? 0 : CGROUP_CPUACCT];
 	slot->cpu_usage = openat(cpu_dir, v2 ? "cpu.stat" : "cpuacct.usage", O_RDONLY | O_CLOEXEC);
@@ -345,6 +392,8 @@ void cgroup_slot_close(struct cgroup_slot *slot)
 {
 	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
 		close_fd(&slot->dirs[i]);
+	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++)
+		close_fd(&slot->tasks[i]);
 	close_fd(&slot->cpu_usage);
 	close_fd(&slot->memory_peak);
 }
@@ -406,8 +455,8 @@ static int set_memory_wall(const struct cgroup_tree *tree, struct cgroup_slot *s
 	return rc;
 }
 
-int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot,
-		    uint64_t memory_bytes, uint64_t processes)
+int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t memory_bytes,
+		    uint64_t processes)
 {
 	int rc = set_memory_wall(tree, slot, memory_bytes);
 

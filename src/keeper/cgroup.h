@@ -29,11 +29,15 @@ struct cgroup_tree {
 /* Makes the tree's top groups (and removes those that dead keepers left). */
 int cgroup_tree_open(struct cgroup_tree *tree, struct psb_error *err);
 void cgroup_tree_close(struct cgroup_tree *tree, uint32_t slots); /* removes all that is empty */
-int cgroup_tree_attach(const struct cgroup_tree *tree, pid_t pid); /* the zygote; 0 or -errno */
+/* v2: the zygote into its group, by an outsider. 0 or -errno. */
+int cgroup_tree_attach(const struct cgroup_tree *tree, pid_t pid);
+/* v1: the calling, single-threaded process into the top groups. 0 or -errno. */
+int cgroup_tree_enter(const struct cgroup_tree *tree);
 
 struct cgroup_slot {
-	int dirs[CGROUP_CONTROLLERS]; /* -1 when not made; v2: only the first */
-	int cpu_usage;                /* kept open: read at the end of every execution */
+	int dirs[CGROUP_CONTROLLERS];  /* -1 when not made; v2: only the first */
+	int tasks[CGROUP_CONTROLLERS]; /* v1: a process enters by writing "0" here; -1 on v2 */
+	int cpu_usage;                 /* kept open: read at the end of every execution */
 	int memory_peak;
 	uint64_t oom_base;
 	uint64_t pids_base;
@@ -45,10 +49,12 @@ struct cgroup_slot {
 void cgroup_slot_init(struct cgroup_slot *slot);
 int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot);
 void cgroup_slot_close(struct cgroup_slot *slot);
+int cgroup_slot_enter(const struct cgroup_slot *slot);             /* v1: the caller; 0 or -errno */
+bool cgroup_slot_holds(const struct cgroup_slot *slot, pid_t pid); /* v1 */
 int cgroup_slot_attach(const struct cgroup_tree *tree, const struct cgroup_slot *slot, pid_t pid);
 /* Limits count from what the slot's group holds now; also marks the base of all counters. */
-int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot,
-		    uint64_t memory_bytes, uint64_t processes);
+int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t memory_bytes,
+		    uint64_t processes);
 
 struct cgroup_usage {
 	uint64_t cpu_us;

@@ -45,11 +45,18 @@ struct keeper_config {
 	char python_version[16];
 	char libexec[512];
 	char preload[1024];
-	char spare_env[2][128];  /* "NAME=value" passed on to the interpreter, or "" */
+	char spare_env[2][128]; /* "NAME=value" passed on to the interpreter, or "" */
 };
 
-enum host_message_type { HOST_PREPARE = 1, HOST_ARM, HOST_START, HOST_STOP, HOST_FINISH,
-			 HOST_WORKSPACE, HOST_RELEASE };
+enum host_message_type {
+	HOST_PREPARE = 1,
+	HOST_ARM,
+	HOST_START,
+	HOST_STOP,
+	HOST_FINISH,
+	HOST_WORKSPACE,
+	HOST_RELEASE
+};
 
 /* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come: its evidence is due
  * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries four descriptors: request, stdout, stderr, result. */
@@ -61,8 +68,14 @@ struct host_message {
 	struct slot_limits limits; /* of HOST_ARM */
 };
 
-enum keeper_message_type { KEEPER_READY = 1, KEEPER_ARMED, KEEPER_ENDED, KEEPER_WORKSPACE,
-			   KEEPER_SLOT_FAILED, KEEPER_TEMPLATE_FAILED };
+enum keeper_message_type {
+	KEEPER_READY = 1,
+	KEEPER_ARMED,
+	KEEPER_ENDED,
+	KEEPER_WORKSPACE,
+	KEEPER_SLOT_FAILED,
+	KEEPER_TEMPLATE_FAILED
+};
 
 /* Keeper -> host. KEEPER_WORKSPACE carries one descriptor, or none when there is no workspace. */
 struct keeper_message {
@@ -70,18 +83,22 @@ struct keeper_message {
 	uint32_t slot;
 	uint32_t generation;
 	uint32_t reserved;
-	struct evidence evidence;         /* of KEEPER_ENDED */
-	char text[KEEPER_TEXT_BYTES];     /* of the two failures */
+	struct evidence evidence;     /* of KEEPER_ENDED */
+	char text[KEEPER_TEXT_BYTES]; /* of the two failures */
 };
 
-/* Keeper -> zygote, with the four descriptors of the slot. */
+#define SPAWN_PIPES 4u
+#define SPAWN_GROUPS 3u
+
+/* Keeper -> zygote, with the slot's four pipe ends and, if `groups`, its three v1 control groups,
+ * which the guest enters by writing "0". */
 struct spawn_message {
 	uint32_t slot;
 	uint32_t uid; /* inside the namespace; 0: keep */
 	uint32_t rung;
 	uint32_t allow_fork;
 	uint32_t in_place; /* single use: the zygote itself becomes the guest */
-	uint32_t reserved;
+	uint32_t groups;
 	uint64_t workspace_bytes;
 	uint64_t workspace_files;
 	uint64_t open_files;
@@ -89,8 +106,14 @@ struct spawn_message {
 	char workspace[64]; /* rungs C and D: the slot's directory */
 };
 
-enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_UP,
-			SPAWN_LISTENER };
+enum spawn_reply_type {
+	SPAWN_INIT = 1,
+	SPAWN_HELLO,
+	SPAWN_READY,
+	SPAWN_FAILED,
+	SPAWN_UP,
+	SPAWN_LISTENER
+};
 
 /* Zygote side -> keeper: INIT from the pid namespace's init, HELLO (with the workspace's
  * descriptor) and READY from the guest before it runs foreign code, FAILED from either, UP from

@@ -15,17 +15,17 @@ enum slot_state {
 	SLOT_SPAWNING, /* asked of the zygote, not ready yet */
 	SLOT_READY,
 	SLOT_RUNNING,
-	SLOT_ENDED,    /* evidence sent; perhaps not reaped yet */
+	SLOT_ENDED, /* evidence sent; perhaps not reaped yet */
 };
 
 struct slot {
 	enum slot_state state;
-	bool released;     /* the host is done with it */
-	bool killed;       /* we sent SIGKILL */
-	bool reported;     /* KEEPER_ENDED went out */
+	bool released; /* the host is done with it */
+	bool killed;   /* we sent SIGKILL */
+	bool reported; /* KEEPER_ENDED went out */
 	bool workspace_asked;
-	pid_t init_pid;    /* pid namespace's init (A, B), 0 when reaped or none */
-	pid_t guest_pid;   /* 0 when reaped or not known yet */
+	pid_t init_pid;  /* pid namespace's init (A, B), 0 when reaped or none */
+	pid_t guest_pid; /* 0 when reaped or not known yet */
 	int workspace_fd;
 	uint32_t generation;
 	uint32_t pending_generation;
@@ -36,7 +36,7 @@ struct slot {
 	uint64_t start_us;
 	uint64_t wall_deadline_us;
 	uint64_t cpu_check_us;
-	uint64_t cpu_base_us;     /* rungs without control groups */
+	uint64_t cpu_base_us; /* rungs without control groups */
 	uint64_t peak_base_bytes;
 	struct cgroup_slot cgroup;
 };
@@ -56,8 +56,8 @@ struct keeper {
 	int liveness_fd; /* write end; its closing tells the first process to end */
 	pid_t builder_pid;
 	pid_t zygote_pid;
-	pid_t first_pid; /* init of the template's pid namespace; janitor on C and D */
-	uint32_t uid_base;     /* host ids base .. base+slots; 0 when not root */
+	pid_t first_pid;         /* init of the template's pid namespace; janitor on C and D */
+	uint32_t uid_base;       /* host ids base .. base+slots; 0 when not root */
 	char workspace_root[64]; /* rungs C and D */
 	char output[2048];
 	size_t output_len;
@@ -92,7 +92,8 @@ struct cage_pipes {
 	int sync_write;
 	int liveness; /* read end: of the first process */
 };
-__attribute__((noreturn)) void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes);
+__attribute__((noreturn)) void cage_main(const struct keeper *keeper,
+					 const struct cage_pipes *pipes);
 /* workspace.c: the slots' directories on rungs C and D. */
 int workspace_root_make(struct keeper *keeper);
 int workspace_slot_make(struct keeper *keeper, uint32_t slot);
@@ -100,6 +101,7 @@ void workspace_tree_remove(int parent_fd, const char *name);
 void workspace_sweep(const char *root);
 
 /* slots.c: the life of an instance. */
+int slot_open_cgroup(struct keeper *keeper, uint32_t index);
 void slots_place_zygote(struct keeper *keeper);
 void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4]);
 void slot_start(struct keeper *keeper, uint32_t index);
@@ -126,7 +128,8 @@ uint64_t slot_cpu_us(const struct keeper *keeper, const struct slot *slot);
 /* messages.c */
 void host_send(struct keeper *keeper, const struct keeper_message *message, int fd);
 void host_fail_template(struct keeper *keeper, const char *text);
-int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int fds[4]);
+int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int *fds,
+	       size_t count);
 int receive_with_fds(int socket, void *message, size_t size, int *fds, int max_fds, pid_t *sender);
 
 #endif

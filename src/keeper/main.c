@@ -18,8 +18,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -205,9 +205,10 @@ static void zygote_died(struct keeper *keeper, int code, int status)
 		keeper->output_len--;
 	keeper->output[keeper->output_len] = '\0';
 	len = keeper->output_len > 300 ? keeper->output_len - 300 : 0;
-	(void)snprintf(text, sizeof(text), "the interpreter ended (%s %d) before it could serve%s%s",
-		       code == CLD_EXITED ? "exit" : "signal", status, keeper->output_len ? ": " : "",
-		       keeper->output + len);
+	(void)snprintf(text, sizeof(text),
+		       "the interpreter ended (%s %d) before it could serve%s%s",
+		       code == CLD_EXITED ? "exit" : "signal", status,
+		       keeper->output_len ? ": " : "", keeper->output + len);
 	host_fail_template(keeper, text);
 }
 

@@ -11,11 +11,13 @@
 
 #include "keeper/keeper.h"
 
+#define MAX_SENT_FDS (SPAWN_PIPES + SPAWN_GROUPS)
+
 static ssize_t send_with_fds(int socket, const void *message, size_t size, const int *fds,
 			     size_t count)
 {
 	union {
-		char bytes[CMSG_SPACE(4 * sizeof(int))];
+		char bytes[CMSG_SPACE(MAX_SENT_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control = {0};
 	struct iovec iov = {.iov_len = size};
@@ -28,7 +30,7 @@ static ssize_t send_with_fds(int socket, const void *message, size_t size, const
 
 		header.msg_control = control.bytes;
 		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		cmsg = CMSG_FIRSTHDR(&header);
+		cmsg = &control.align;
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
@@ -56,9 +58,11 @@ void host_fail_template(struct keeper *keeper, const char *text)
 	host_send(keeper, &message, -1);
 }
 
-int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int fds[4])
+int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int *fds,
+	       size_t count)
 {
-	return send_with_fds(keeper->zygote_fd, message, sizeof(*message), fds, 4) < 0 ? -errno : 0;
+	return send_with_fds(keeper->zygote_fd, message, sizeof(*message), fds, count) < 0 ? -errno
+											   : 0;
 }
 
 static void take_fds(const struct cmsghdr *cmsg, int *fds, int max_fds, int *taken)
@@ -98,7 +102,8 @@ int receive_with_fds(int socket, void *message, size_t size, int *fds, int max_f
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? -3 : -1;
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header); cmsg; cmsg = CMSG_NXTHDR(&header, cmsg)) {
+	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header); cmsg;
+	     cmsg = CMSG_NXTHDR(&header, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET)
 			continue;
 		if (cmsg->cmsg_type == SCM_RIGHTS)

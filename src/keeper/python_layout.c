@@ -42,10 +42,11 @@ static int check_elf(const char *python, const char *real, struct psb_error *err
 		return psb_fail(err, PSB_E_NOT_FOUND, errno, "python: cannot open %.300s", python);
 	if (fread(magic, 1, sizeof(magic), file) != sizeof(magic) ||
 	    memcmp(magic, "\177ELF", sizeof(magic)) != 0)
-		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
-				"python: %.300s is a script, not an interpreter; name the "
-				"interpreter itself (python3 -c 'import sys; print(sys.executable)')",
-				python);
+		return psb_fail(
+			err, PSB_E_UNSUPPORTED, 0,
+			"python: %.300s is a script, not an interpreter; name the "
+			"interpreter itself (python3 -c 'import sys; print(sys.executable)')",
+			python);
 	return 0;
 }
 
@@ -65,7 +66,8 @@ static int split_prefix(const char *real, struct python_layout *out, struct psb_
 	    strspn(out->version, "0123456789.") != strlen(out->version))
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 				"python: %.200s is not named python3.N, so its library cannot be "
-				"found; name a CPython 3.9 or newer", real);
+				"found; name a CPython 3.9 or newer",
+				real);
 	*slash = '\0';
 	slash = strrchr(path, '/');
 	if (!slash || strcmp(slash, "/bin") != 0)
@@ -117,8 +119,8 @@ int python_layout_find(const char *python, struct python_layout *out, struct psb
 	int rc;
 
 	if (python[0] != '/')
-		return psb_fail(err, PSB_E_NOT_FOUND, 0,
-				"python: %.300s is not an absolute path", python);
+		return psb_fail(err, PSB_E_NOT_FOUND, 0, "python: %.300s is not an absolute path",
+				python);
 	if (!realpath(python, real))
 		return psb_fail(err, PSB_E_NOT_FOUND, errno,
 				"python: %.300s: %s; install python3 or name another with --python",

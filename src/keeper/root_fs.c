@@ -66,9 +66,15 @@ static void add_interpreter(struct bind_list *list, const struct keeper_config *
 static void add_libraries(struct bind_list *list)
 {
 	static const char *const paths[] = {
-		"/usr/lib/x86_64-linux-gnu", "/usr/lib64",	      "/usr/share/zoneinfo",
-		"/usr/share/fonts",	     "/usr/share/matplotlib", "/etc/ld.so.cache",
-		"/etc/alternatives",	     "/etc/localtime",	      "/etc/fonts",
+		"/usr/lib/x86_64-linux-gnu",
+		"/usr/lib64",
+		"/usr/share/zoneinfo",
+		"/usr/share/fonts",
+		"/usr/share/matplotlib",
+		"/etc/ld.so.cache",
+		"/etc/alternatives",
+		"/etc/localtime",
+		"/etc/fonts",
 		"/etc/matplotlibrc",
 	};
 

@@ -50,11 +50,28 @@ static void kill_all(struct slot *slot)
 		(void)kill(slot->guest_pid, SIGKILL);
 }
 
-static int open_cgroup(struct keeper *keeper, uint32_t index)
+int slot_open_cgroup(struct keeper *keeper, uint32_t index)
 {
 	struct cgroup_slot *group = &keeper->slots[index].cgroup;
 
 	return group->dirs[0] >= 0 ? 0 : cgroup_slot_open(&keeper->cgroups, index, group);
+}
+
+/* On v1 the guest moves itself; a single-use zygote is in its group already. */
+static int send_spawn(struct keeper *keeper, struct spawn_message *message, const int fds[4])
+{
+	const struct cgroup_slot *group = &keeper->slots[message->slot].cgroup;
+	int all[SPAWN_PIPES + SPAWN_GROUPS];
+	int rc = has_cgroups(keeper) ? slot_open_cgroup(keeper, message->slot) : 0;
+
+	if (rc < 0)
+		return rc;
+	memcpy(all, fds, SPAWN_PIPES * sizeof(int));
+	memcpy(all + SPAWN_PIPES, group->tasks, SPAWN_GROUPS * sizeof(int));
+	message->groups =
+		has_cgroups(keeper) && !message->in_place && !keeper->cgroups.host.unified;
+	return spawn_send(keeper, message, all,
+			  message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
 }
 
 static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
@@ -80,13 +97,7 @@ static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 		(void)snprintf(message.workspace, sizeof(message.workspace), "%.40s/s%u",
 			       keeper->workspace_root, index);
 	}
-	if (has_cgroups(keeper)) {
-		int rc = open_cgroup(keeper, index);
-
-		if (rc < 0)
-			return rc;
-	}
-	return spawn_send(keeper, &message, fds);
+	return send_spawn(keeper, &message, fds);
 }
 
 static void close_four(const int fds[4])
@@ -142,21 +153,16 @@ static void free_slot(struct keeper *keeper, uint32_t index)
 	prepare_waiting(keeper, index);
 }
 
-/* Moving a process between groups can take the kernel milliseconds: it is done while the
- * interpreter starts, and instances are only asked for afterwards. The only instance of a
- * single-use template is born in its slot's group, zygote and all: what counts is the difference. */
+/* Instances are only asked for when the zygote is where they are to be born. */
 void slots_place_zygote(struct keeper *keeper)
 {
 	int rc = 0;
 
-	if (has_cgroups(keeper) && keeper->config.single_use) {
-		rc = open_cgroup(keeper, 0);
-		if (rc == 0)
-			rc = cgroup_slot_attach(&keeper->cgroups, &keeper->slots[0].cgroup,
-						keeper->zygote_pid);
-	} else if (has_cgroups(keeper)) {
-		rc = cgroup_tree_attach(&keeper->cgroups, keeper->zygote_pid);
-	}
+	if (has_cgroups(keeper) && keeper->cgroups.host.unified)
+		rc = keeper->config.single_use
+			     ? cgroup_slot_attach(&keeper->cgroups, &keeper->slots[0].cgroup,
+						  keeper->zygote_pid)
+			     : cgroup_tree_attach(&keeper->cgroups, keeper->zygote_pid);
 	if (rc < 0) {
 		host_fail_template(keeper, "cage: the zygote cannot be put into its control group");
 		return;
@@ -219,7 +225,8 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 		adopt_zygote(keeper, slot);
 }
 
-static void limit_from_outside(const struct slot *slot, __rlimit_resource_t resource, uint64_t value)
+static void limit_from_outside(const struct slot *slot, __rlimit_resource_t resource,
+			       uint64_t value)
 {
 	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 
@@ -242,6 +249,16 @@ static int arm(struct keeper *keeper, struct slot *slot)
 	return 0;
 }
 
+/* A subverted zygote could have left the guest outside: believe the kernel. */
+static int ensure_in_group(struct keeper *keeper, const struct slot *slot)
+{
+	if (!keeper->cgroups.host.unified)
+		return cgroup_slot_holds(&slot->cgroup, slot->guest_pid) ? 0 : -ESRCH;
+	if (keeper->config.single_use)
+		return 0;
+	return cgroup_slot_attach(&keeper->cgroups, &slot->cgroup, slot->guest_pid);
+}
+
 void slot_ready(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -250,8 +267,8 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	if (slot->state != SLOT_SPAWNING || slot->guest_pid == 0)
 		return;
 	slot->limits = keeper->config.limits;
-	if (has_cgroups(keeper) && !keeper->config.single_use)
-		rc = cgroup_slot_attach(&keeper->cgroups, &slot->cgroup, slot->guest_pid);
+	if (has_cgroups(keeper))
+		rc = ensure_in_group(keeper, slot);
 	if (rc == 0)
 		rc = arm(keeper, slot);
 	if (rc < 0) {

@@ -91,13 +91,14 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	int rc = 0;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
-	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || pipe2(down, O_CLOEXEC) < 0 ||
-	    pipe2(liveness, O_CLOEXEC) < 0)
+	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ||
+	    pipe2(down, O_CLOEXEC) < 0 || pipe2(liveness, O_CLOEXEC) < 0)
 		return fail_text(text, errno, "pipe");
 	(void)setsockopt(control[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
 	keeper->builder_pid = fork();
 	if (keeper->builder_pid == 0) {
-		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1], liveness[0]};
+		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1],
+						 liveness[0]};
 
 		(void)close(up[0]);
 		(void)close(down[1]);
@@ -129,8 +130,11 @@ static int open_cgroups(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	if (!has_cgroups(keeper))
 		return 0;
 	if (cgroup_find("/sys/fs/cgroup", "/proc/self/cgroup", &keeper->cgroups.host, &err) == 0 &&
-	    cgroup_tree_open(&keeper->cgroups, &err) == 0)
-		return 0;
+	    cgroup_tree_open(&keeper->cgroups, &err) == 0) {
+		int rc = keeper->config.single_use ? slot_open_cgroup(keeper, 0) : 0;
+
+		return rc < 0 ? fail_text(text, -rc, "make the slot's control group") : 0;
+	}
 	(void)snprintf(text, KEEPER_TEXT_BYTES, "cage: %.380s", err.message);
 	return -1;
 }

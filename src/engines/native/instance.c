@@ -68,9 +68,8 @@ static int make_pipes(struct engine_instance *instance, int guest[4])
 
 static int hand_over(struct engine_instance *instance, struct psb_error *err)
 {
-	struct host_message message = {.type = HOST_PREPARE,
-				       .slot = instance->slot,
-				       .generation = instance->generation};
+	struct host_message message = {
+		.type = HOST_PREPARE, .slot = instance->slot, .generation = instance->generation};
 	int guest[4] = {-1, -1, -1, -1};
 	int rc;
 
@@ -182,11 +181,10 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 	return 0;
 }
 
-size_t native_pollfds(const struct engine_instance *instance,
-		      struct pollfd fds[ENGINE_MAX_POLLFDS])
+size_t native_pollfds(const struct engine_instance *instance, struct pollfd fds[ENGINE_MAX_POLLFDS])
 {
-	const int sources[] = {instance->tmpl->control_fd, instance->result_fd,
-			       instance->stdout_fd, instance->stderr_fd};
+	const int sources[] = {instance->tmpl->control_fd, instance->result_fd, instance->stdout_fd,
+			       instance->stderr_fd};
 	size_t count = 0;
 
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)

@@ -95,7 +95,8 @@ int keeper_start(const struct keeper_config *config, const char *libexec, int *c
 
 	(void)snprintf(path, sizeof(path), "%.500s/pysandbox-keeper", libexec);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "native: socketpair: %s", strerror(errno));
+		return psb_fail(err, PSB_E_SYSTEM, errno, "native: socketpair: %s",
+				strerror(errno));
 	ours = pair[0];
 	theirs = pair[1];
 	spawn.socket = theirs;
@@ -127,7 +128,7 @@ int keeper_send(const struct engine_template *tmpl, const struct host_message *m
 
 		header.msg_control = control.bytes;
 		header.msg_controllen = sizeof(control.bytes);
-		cmsg = CMSG_FIRSTHDR(&header);
+		cmsg = &control.align;
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(4 * sizeof(int));

@@ -20,8 +20,8 @@ struct engine_instance {
 	uint32_t slot;
 	uint32_t generation;
 	enum instance_state state;
-	bool arming;     /* tighter limits were sent, the keeper has not confirmed them yet */
-	bool end_seen;   /* evidence is final; the pipes may hold a rest */
+	bool arming;   /* tighter limits were sent, the keeper has not confirmed them yet */
+	bool end_seen; /* evidence is final; the pipes may hold a rest */
 	bool workspace_seen;
 	int request_fd;      /* write end */
 	int request_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */

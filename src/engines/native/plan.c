@@ -47,15 +47,17 @@ static int level_of(char rung, bool root)
 static void describe_missing(const struct host_facts *facts, char rung, char *text, size_t size)
 {
 	if (rung == '-')
-		(void)snprintf(text, size, "seccomp user notification is missing: Linux 5.13 or newer "
-					   "with CONFIG_SECCOMP_FILTER is needed");
+		(void)snprintf(text, size,
+			       "seccomp user notification is missing: Linux 5.13 or newer "
+			       "with CONFIG_SECCOMP_FILTER is needed");
 	else if (rung == 'B')
 		(void)snprintf(text, size, "control groups: %s", facts->cgroup_missing);
 	else if (rung >= 'C')
-		(void)snprintf(text, size, "user namespaces cannot be made: allow them (sysctl "
-					   "user.max_user_namespaces, kernel.unprivileged_userns_clone; "
-					   "in a container: a seccomp profile that permits unshare and "
-					   "mount)");
+		(void)snprintf(text, size,
+			       "user namespaces cannot be made: allow them (sysctl "
+			       "user.max_user_namespaces, kernel.unprivileged_userns_clone; "
+			       "in a container: a seccomp profile that permits unshare and "
+			       "mount)");
 }
 
 static char choose(const struct host_facts *facts, const char *forced)
@@ -82,8 +84,8 @@ void native_probe(const char *forced_rung, struct engine_probe *out)
 			 sizeof(out->missing));
 	if (!out->available && forced_rung)
 		(void)snprintf(out->missing, sizeof(out->missing),
-			       "rung %.8s is not offered by this host (the best is %c)", forced_rung,
-			       best_rung(&facts));
+			       "rung %.8s is not offered by this host (the best is %c)",
+			       forced_rung, best_rung(&facts));
 }
 
 static void set(struct plan *plan, enum plan_control control, enum control_by by, const char *how)

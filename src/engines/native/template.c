@@ -54,7 +54,8 @@ static int fill_config(const struct plan *plan, struct keeper_config *config, st
 		return psb_fail(err, PSB_E_TOO_LARGE, 0, "preload: %zu bytes, at most %zu",
 				strlen(plan->preload), sizeof(config->preload) - 1);
 	if (strlen(plan->libexec) >= sizeof(config->libexec))
-		return psb_fail(err, PSB_E_TOO_LARGE, 0, "libexec: the path is longer than %zu bytes",
+		return psb_fail(err, PSB_E_TOO_LARGE, 0,
+				"libexec: the path is longer than %zu bytes",
 				sizeof(config->libexec) - 1);
 	config->version = KEEPER_VERSION;
 	config->rung = (uint32_t)(plan->rung[0] - 'A');
