@@ -316,6 +316,7 @@ def settle():
                 _signal.signal(number, _signal.SIG_IGN)
         except (ValueError, OSError):
             continue
+    return True
 
 
 def clear_space(space):
@@ -358,8 +359,9 @@ def finish(program):
     nothing = object()
     value = attempt(space.get, 'result', nothing)
     attempt(run_exit_functions)
-    for _ in range(20):
-        attempt(settle)
+    for _ in range(20):  # a signal handler of the program may interrupt
+        if attempt(settle):
+            break
     attempt(flush_streams)
     leave(program)
     program.ballast = None

@@ -186,7 +186,8 @@ static int make_link(int root_fd, const struct jail_link *link, struct jail_faul
 	char name[NAME_MAX + 1];
 	auto_fd parent = open_parent(root_fd, link->path, name);
 
-	if (parent < 0 || symlinkat(link->target, parent, name) < 0)
+	/* A bind below the link's place (an interpreter in /tmp, say) has made a directory of it. */
+	if (parent < 0 || (symlinkat(link->target, parent, name) < 0 && errno != EEXIST))
 		return jail_fail(fault, errno, "link %s", link->path);
 	return 0;
 }

@@ -133,6 +133,7 @@ static int enter_plain(const struct keeper *keeper, struct jail_fault *fault)
 		{.path = "/etc/alternatives", .optional = true},
 		{.path = "/etc/localtime", .optional = true},
 		{.path = "/etc/fonts", .optional = true},
+		{.path = "/etc/matplotlibrc", .optional = true},
 		{.path = "/dev/null", .writable = true},
 		{.path = "/dev/zero", .writable = true},
 		{.path = "/dev/full", .writable = true, .optional = true},
