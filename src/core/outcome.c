@@ -72,22 +72,23 @@ void outcome_set_engine(struct psb_outcome *outcome, const struct plan *plan)
 int outcome_set_error(struct psb_outcome *outcome, const char *type, const char *format, ...)
 {
 	auto_free char *copy = strdup(type);
-	char *message = NULL;
+	auto_free char *message = NULL;
 	va_list args;
-	int written;
+	int len;
 
 	va_start(args, format);
-	written = vasprintf(&message, format, args);
+	len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	if (written < 0 || !copy) {
-		if (written >= 0)
-			free(message);
+	message = malloc(len >= 0 ? (size_t)len + 1 : 1);
+	if (!copy || !message || len < 0)
 		return PSB_E_MEMORY;
-	}
+	va_start(args, format);
+	(void)vsnprintf(message, (size_t)len + 1, format, args);
+	va_end(args);
 	free(outcome->error_type);
 	free(outcome->error_message);
 	outcome->error_type = take_ptr(copy);
-	outcome->error_message = message;
+	outcome->error_message = take_ptr(message);
 	return 0;
 }
 

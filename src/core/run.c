@@ -116,7 +116,7 @@ static bool output_over(const struct run *run, int index)
 	if (!stream->cut)
 		return false;
 	return run->job->limits.on_output_limit == PSB_OUTPUT_KILL ||
-	       stream->seen / DRAIN_FACTOR > stream->kept.max;
+	       stream->seen > DRAIN_FACTOR * (uint64_t)stream->kept.max;
 }
 
 /* What came so far may demand an end. */

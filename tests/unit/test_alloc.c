@@ -1,0 +1,176 @@
+/*
+ * Every allocation of a whole session fails once: open, execute, JSON, close. Each time the call
+ * must report it (or carry on), and nothing may leak: the wrappers count what is alive.
+ */
+#include "unit.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_reallocarray(void *old, size_t count, size_t size);
+char *__real_strdup(const char *text);
+char *__real_realpath(const char *path, char *out);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_reallocarray(void *old, size_t count, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_realpath(const char *path, char *out);
+void __wrap_free(void *memory);
+
+static bool armed;
+static unsigned long countdown;
+static bool failed;
+static long alive;
+
+static bool fails_now(void)
+{
+	if (!armed || failed)
+		return false;
+	failed = countdown-- == 0;
+	return failed;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	void *memory = fails_now() ? NULL : __real_malloc(size);
+
+	alive += memory != NULL;
+	return memory;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	void *memory = fails_now() ? NULL : __real_calloc(count, size);
+
+	alive += memory != NULL;
+	return memory;
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	void *memory = fails_now() ? NULL : __real_realloc(old, size);
+
+	alive += memory && !old;
+	return memory;
+}
+
+void *__wrap_reallocarray(void *old, size_t count, size_t size)
+{
+	void *memory = fails_now() ? NULL : __real_reallocarray(old, count, size);
+
+	alive += memory && !old;
+	return memory;
+}
+
+char *__wrap_strdup(const char *text)
+{
+	char *copy = fails_now() ? NULL : __real_strdup(text);
+
+	alive += copy != NULL;
+	return copy;
+}
+
+char *__wrap_realpath(const char *path, char *out)
+{
+	char *found = fails_now() ? NULL : __real_realpath(path, out);
+
+	alive += found && !out;
+	return found;
+}
+
+void __wrap_free(void *memory)
+{
+	alive -= memory != NULL;
+	__real_free(memory);
+}
+
+static const struct fake_step steps[] = {
+	{ STEP_STDOUT, "some output \xff", 0, 0 },
+	{ STEP_STDERR, "some more", 0, 0 },
+	{ STEP_RESULT, "{\"a\":1,\"b\":[2,3],\"c\":4,\"d\":5,\"e\":6,\"f\":7,\"g\":8,\"h\":9,"
+		       "\"i\":10,\"j\":11}", 0, 0 },
+	{ STEP_END, "{\"status\":\"error\",\"has_result\":true,\"error\":{\"type\":\"T\","
+		    "\"message\":\"m\",\"traceback\":\"t\"},\"denied_imports\":[\"x\",\"y\"]}", 0, 0 },
+	{ STEP_END_OF_SCRIPT, NULL, 0, 0 },
+};
+
+static int execute_all(psb_sandbox *sandbox)
+{
+	const struct psb_file file = { "name", NULL, "data", 4 };
+	const char *env[] = { "A=1", NULL };
+	struct psb_request request;
+	psb_outcome *outcome = NULL;
+	int code;
+
+	psb_request_init(&request);
+	request.inputs = "{\"x\":1}";
+	request.inputs_len = 7;
+	request.files = &file;
+	request.file_count = 1;
+	request.env = env;
+	request.tag = "tag";
+	code = run_source(sandbox, &request, &outcome, NULL);
+	if (code == 0 && psb_outcome_status(outcome) == PSB_UNAVAILABLE)
+		code = PSB_E_MEMORY;
+	else if (code == 0 && !psb_outcome_json(outcome, NULL))
+		code = PSB_E_MEMORY;
+	psb_outcome_free(outcome);
+	return code;
+}
+
+static int session(void)
+{
+	psb_sandbox *sandbox = NULL;
+	int code = open_fake(only_a, &sandbox, NULL);
+
+	if (code == 0)
+		code = execute_all(sandbox);
+	psb_close(sandbox);
+	return code;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	unsigned long n = 0;
+	unsigned long reported = 0;
+
+	(void)state;
+	for (;; n++) {
+		long before = alive;
+		int code;
+
+		fake_reset();
+		fake_scripts[0].steps = steps;
+		countdown = n;
+		failed = false;
+		armed = true;
+		code = session();
+		armed = false;
+		if (alive != before)
+			print_message("allocation %lu leaks %ld\n", n, alive - before);
+		assert_int_equal(alive, before);
+		assert_int_equal(fake_counts[0].instances_open, 0);
+		assert_int_equal(fake_counts[0].templates_open, 0);
+		if (!failed)
+			break;
+		assert_true(code == 0 || code == PSB_E_MEMORY);
+		reported += code == PSB_E_MEMORY;
+	}
+	assert_int_equal(session(), 0);
+	assert_true(n > 40);
+	assert_true(reported > n / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_allocation_may_fail) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
