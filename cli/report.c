@@ -116,13 +116,18 @@ static void report_status(int status, const psb_outcome *outcome)
 		complain("%s%s%s", psb_status_name(status), colon, message);
 }
 
+bool needs_report(const psb_outcome *outcome)
+{
+	int status = psb_outcome_status(outcome);
+
+	return status != PSB_OK && status != PSB_ERROR && status != PSB_EXIT;
+}
+
 void report_end(const struct run_args *args, const psb_outcome *outcome)
 {
 	struct psb_limits limits = limits_in_force(args);
 	int status = psb_outcome_status(outcome);
 
-	if (status == PSB_OK || status == PSB_ERROR || status == PSB_EXIT)
-		return;
 	if (status > 0 && status < PSB_STATUS_COUNT && limit_words(status))
 		report_limit(status, outcome, &limits);
 	else

@@ -12,35 +12,38 @@
 /* 128 + SIGPIPE, what a shell reports for a program whose reader went away. */
 #define EXIT_READER_GONE 141
 
-static void on_output(void *context, int stream, const char *data, size_t len)
+static int descriptor(int stream)
 {
-	struct run_output *out = context;
-	int rc;
+	return stream == PSB_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+}
 
-	if (out->failed)
-		return;
-	rc = write_all(stream == PSB_STDOUT ? STDOUT_FILENO : STDERR_FILENO, data, len);
-	if (stream == PSB_STDOUT && len)
-		out->mid_line = data[len - 1] != '\n';
+/* Remembers the first failure; a reader that has gone is no news to anybody. */
+static int put(struct run_output *out, int stream, const char *data, size_t len)
+{
+	int rc = write_all(descriptor(stream), data, len);
+
+	if (len)
+		out->mid_line[stream] = data[len - 1] != '\n';
 	if (!rc)
-		return;
+		return 0;
 	out->failed = rc;
 	if (rc != -EPIPE)
 		complain("%s: %s", stream == PSB_STDOUT ? "stdout" : "stderr", strerror(-rc));
-	psb_cancel_current(out->sandbox);
+	return rc;
 }
 
-static int write_text(struct run_output *out, const char *text, size_t len)
+static void on_output(void *context, int stream, const char *data, size_t len)
 {
-	int rc = write_all(STDOUT_FILENO, text, len);
+	struct run_output *out = context;
 
-	if (!rc)
-		rc = write_all(STDOUT_FILENO, "\n", 1);
-	if (rc && rc != -EPIPE && !out->failed)
-		complain("stdout: %s", strerror(-rc));
-	if (rc)
-		out->failed = rc;
-	return rc;
+	if (!out->failed && put(out, stream, data, len))
+		psb_cancel_current(out->sandbox);
+}
+
+/* What we add begins on a line of its own, even after print(..., end=""). */
+static int end_line(struct run_output *out, int stream)
+{
+	return out->mid_line[stream] ? put(out, stream, "\n", 1) : 0;
 }
 
 static void show(const struct run_args *args, const psb_outcome *outcome, struct run_output *out)
@@ -51,14 +54,10 @@ static void show(const struct run_args *args, const psb_outcome *outcome, struct
 
 	if (out->failed)
 		return;
-	if (!args->json)
+	if (!args->json && needs_report(outcome) && !end_line(out, PSB_STDERR))
 		report_end(args, outcome);
-	if (!text)
-		return;
-	/* The result stands on a line of its own, even after print(..., end=""). */
-	if (out->mid_line && !args->json && write_all(STDOUT_FILENO, "\n", 1))
-		return;
-	(void)write_text(out, text, len);
+	if (text && !end_line(out, PSB_STDOUT) && !put(out, PSB_STDOUT, text, len))
+		(void)put(out, PSB_STDOUT, "\n", 1);
 }
 
 static int execute(struct run_args *args, psb_sandbox *sandbox)

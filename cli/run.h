@@ -23,14 +23,15 @@ struct run_args {
 
 struct run_output {
 	psb_sandbox *sandbox;
-	int failed;    /* 0 or -errno of the first write that failed */
-	bool mid_line; /* the guest's stdout does not end with a newline */
+	int failed;       /* 0 or -errno of the first write that failed */
+	bool mid_line[3]; /* by stream: what the guest wrote does not end with a newline */
 };
 
 int run_args_read(struct run_args *args, int argc, char **argv); /* as cli_parse() */
 void run_args_free(struct run_args *args);
 
 /* report.c: what the person is told about an end that Python did not explain. */
+bool needs_report(const psb_outcome *outcome);
 void report_end(const struct run_args *args, const psb_outcome *outcome);
 
 #endif

@@ -1,12 +1,16 @@
 """Signals to the command: the run is cancelled, reported, and nothing of it stays."""
 
+import contextlib
+import ctypes
 import json
+import os
+import pathlib
 import signal
-import subprocess
 import time
 
 import pytest
 
+PR_SET_CHILD_SUBREAPER = 36
 MARK = "psb-signal-test"
 CODE = f"import time\nprint('{MARK}', flush=True)\ntime.sleep(600)\n"
 
@@ -14,24 +18,51 @@ CODE = f"import time\nprint('{MARK}', flush=True)\ntime.sleep(600)\n"
 def started(pysandbox, *words):
     process = pysandbox.start("run", *words, "-c", CODE)
     assert process.stdout.readline() == f"{MARK}\n".encode()
+    assert len(descendants()) > 1
     return process
 
 
+def descendants():
+    """Living processes below this one; as a subreaper it inherits what loses its parent."""
+    parents = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            parents[int(folder.name)] = int(fields[1])
+    found, grew = {os.getpid()}, True
+    while grew:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        found |= more
+        grew = bool(more)
+    return found - {os.getpid()}
+
+
 def gone(before, seconds=5):
-    """True when no descendant that appeared since `before` is left."""
+    """True when nothing that appeared since `before` is left below this process."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not (descendants() - before):
+        if not descendants() - before:
             return True
         time.sleep(0.05)
     return False
 
 
-def descendants():
-    out = subprocess.run(["ps", "-e", "-o", "pid=,comm="], capture_output=True, text=True,
-                         check=True).stdout
-    return {tuple(line.split(None, 1)) for line in out.splitlines()
-            if "psb" in line or "pysandbox" in line}
+@pytest.fixture(autouse=True)
+def subreaper():
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    reap_orphans()
+
+
+def reap_orphans():
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
