@@ -301,10 +301,9 @@ static int confine(const struct zygote *zygote, const struct spawn_message *mess
 	int workspace_fd;
 
 	(void)setpgid(0, 0);
-	if (message->rung >= RUNG_C)
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (enter_groups(fds, fault) < 0 || take_identity(message->uid, fault) < 0)
 		return -1;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a new identity has cleared it */
 	workspace_fd = make_workspace(message, fault);
 	if (workspace_fd < 0 || say_hello(message->slot, workspace_fd, fault) < 0 ||
 	    restrict_files(zygote, message, fault) < 0 || place_descriptors(fds, fault) < 0 ||

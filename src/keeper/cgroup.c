@@ -232,13 +232,7 @@ static void sweep_dead(const char *parent)
 	char path[700];
 
 	while (dir && (entry = readdir(dir))) {
-		char *rest = NULL;
-		long pid = 0;
-
-		if (strncmp(entry->d_name, "psb-", 4) == 0)
-			pid = strtol(entry->d_name + 4, &rest, 10);
-		if (pid <= 0 || !rest || *rest != '-' ||
-		    strtoull(rest + 1, NULL, 10) == procfs_start_time((pid_t)pid))
+		if (!procfs_names_dead_process(entry->d_name))
 			continue;
 		(void)snprintf(path, sizeof(path), "%.300s/%s", parent, entry->d_name);
 		remove_group(path);

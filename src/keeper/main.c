@@ -31,6 +31,7 @@
 /* Host ids of guests: far above any account, and apart for every keeper of this host. */
 #define UID_RANGE_START 1000000000u
 #define UIDS_PER_KEEPER 256u
+#define REAP_WAIT_MS 1000
 
 static void on_host_message(struct keeper *keeper, const struct host_message *message, int fds[4])
 {
@@ -278,23 +279,50 @@ static void serve(struct keeper *keeper)
 	}
 }
 
-static void kill_and_reap_all(struct keeper *keeper)
+static void kill_all(struct keeper *keeper)
 {
-	if (keeper->builder_pid > 0)
-		(void)kill(keeper->builder_pid, SIGKILL);
-	if (keeper->zygote_pid > 0)
-		(void)kill(keeper->zygote_pid, SIGKILL);
+	const pid_t template_pids[] = {keeper->builder_pid, keeper->zygote_pid};
+
+	for (size_t i = 0; i < sizeof(template_pids) / sizeof(template_pids[0]); i++)
+		if (template_pids[i] > 0)
+			(void)kill(template_pids[i], SIGKILL);
 	for (uint32_t i = 0; i < keeper->config.slots; i++) {
 		if (keeper->slots[i].init_pid > 0)
 			(void)kill(keeper->slots[i].init_pid, SIGKILL);
 		if (keeper->slots[i].guest_pid > 0)
 			(void)kill(keeper->slots[i].guest_pid, SIGKILL);
 	}
-	close_fd(&keeper->liveness_fd); /* the janitor tidies up and ends by itself */
 	if (keeper->first_pid > 0 && has_namespaces(keeper))
 		(void)kill(keeper->first_pid, SIGKILL);
-	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
-		;
+}
+
+/* A process that the builder made but that has not announced itself yet is not known by its id: it
+ * ends by the closed sockets, at the latest by its parent-death signal when we end. */
+static void reap_all(struct keeper *keeper)
+{
+	struct pollfd wait = {.fd = keeper->signal_fd, .events = POLLIN};
+	struct signalfd_siginfo drained;
+	pid_t pid;
+
+	for (;;) {
+		do
+			pid = waitpid(-1, NULL, __WALL | WNOHANG);
+		while (pid > 0);
+		if (pid < 0 || poll(&wait, 1, REAP_WAIT_MS) <= 0)
+			return;
+		(void)!read(keeper->signal_fd, &drained, sizeof(drained));
+	}
+}
+
+static void shut_down(struct keeper *keeper)
+{
+	if (keeper->zygote_fd >= 0)
+		zygote_turn(keeper); /* whoever has announced itself by now */
+	kill_all(keeper);
+	close_fd(&keeper->zygote_fd);
+	close_fd(&keeper->liveness_fd); /* the janitor tidies up and ends by itself */
+	reap_all(keeper);
+	workspace_sweep(keeper->workspace_root); /* should the janitor have been killed */
 	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
 }
 
@@ -367,6 +395,6 @@ int main(void)
 	/* Only now: the maps in /proc could not be written by an ordinary user's keeper else. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	serve(&keeper);
-	kill_and_reap_all(&keeper);
+	shut_down(&keeper);
 	return 0;
 }

@@ -79,3 +79,16 @@ uint64_t procfs_peak_rss_bytes(pid_t pid)
 	line = strstr(text, "\nVmHWM:");
 	return line ? strtoull(line + 7, NULL, 10) * 1024 : 0;
 }
+
+bool procfs_names_dead_process(const char *name)
+{
+	char *rest = NULL;
+	long pid;
+
+	if (strncmp(name, "psb-", 4) != 0)
+		return false;
+	pid = strtol(name + 4, &rest, 10);
+	if (pid <= 0 || *rest != '-' || rest[1] < '0' || rest[1] > '9')
+		return false;
+	return strtoull(rest + 1, NULL, 10) != procfs_start_time((pid_t)pid);
+}

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #include "core/cleanup.h"
 #include "keeper/keeper.h"
+#include "keeper/procfs.h"
 
 #define MAX_DEPTH 64
 
@@ -63,14 +65,31 @@ void workspace_sweep(const char *root)
 		workspace_tree_remove(AT_FDCWD, root);
 }
 
+/* "psb-<pid>-<start>" of a keeper that was killed together with its janitor. */
+static void sweep_dead(void)
+{
+	DIR *dir = opendir("/tmp");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (procfs_names_dead_process(entry->d_name))
+			workspace_tree_remove(dirfd(dir), entry->d_name);
+	if (dir)
+		(void)closedir(dir);
+}
+
 int workspace_root_make(struct keeper *keeper)
 {
-	char path[] = "/tmp/psb-XXXXXX";
+	char *path = keeper->workspace_root;
 
-	if (!mkdtemp(path))
+	sweep_dead();
+	(void)snprintf(path, sizeof(keeper->workspace_root), "/tmp/psb-%d-%" PRIu64, (int)getpid(),
+		       procfs_start_time(getpid()));
+	if (mkdir(path, 0711) < 0) {
+		path[0] = '\0'; /* not ours: not ours to remove */
 		return -errno;
-	(void)snprintf(keeper->workspace_root, sizeof(keeper->workspace_root), "%s", path);
-	return chmod(path, 0711) < 0 ? -errno : 0;
+	}
+	return 0;
 }
 
 int workspace_slot_make(struct keeper *keeper, uint32_t slot)
