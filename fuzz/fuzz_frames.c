@@ -22,7 +22,7 @@ static void check_text(const char *text, size_t max)
 
 static void check_report(const uint8_t *data, size_t len)
 {
-	struct guest_report report = { .present = false };
+	struct guest_report report = {.present = false};
 
 	if (report_read(&report, data, len) == 0) {
 		if (report.status > PSB_EXIT || report.exit_code < 0 || report.exit_code > 255 ||

@@ -48,23 +48,17 @@ static void copy(struct json_writer *writer, struct json_value value, int depth)
 		abort();
 	switch (json_type(value)) {
 	case JSON_OBJECT:
-	case JSON_ARRAY:
-		copy_container(writer, value, depth);
-		break;
-	case JSON_STRING:
-		copy_text(writer, value);
-		break;
+	case JSON_ARRAY: copy_container(writer, value, depth); break;
+	case JSON_STRING: copy_text(writer, value); break;
 	case JSON_NULL:
 	case JSON_BOOL:
-	case JSON_NUMBER:
-		json_put_raw(writer, (const char *)value.at, value.len);
-		break;
+	case JSON_NUMBER: json_put_raw(writer, (const char *)value.at, value.len); break;
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct json_fault fault = { 0, NULL };
+	struct json_fault fault = {0, NULL};
 	struct json_writer writer;
 	struct buffer out;
 	int code = json_check(data, size, JSON_ANY, &fault);

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct psb_error err = { .message = "" };
+	struct psb_error err = {.message = ""};
 	struct psb_limits limits;
 	struct policy policy;
 	char *text = malloc(size + 1);

@@ -14,7 +14,7 @@
 
 void buffer_init(struct buffer *buf, size_t max)
 {
-	*buf = (struct buffer){ .max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4 };
+	*buf = (struct buffer){.max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4};
 }
 
 void buffer_free(struct buffer *buf)

@@ -35,7 +35,7 @@ static void insert_by_level(struct psb_sandbox *sandbox, struct candidate candid
 
 static struct candidate candidate_of(const struct engine_ops *ops, const struct engine_probe *probe)
 {
-	struct candidate candidate = { .ops = ops, .level = probe->level };
+	struct candidate candidate = {.ops = ops, .level = probe->level};
 
 	memcpy(candidate.rung, probe->rung, sizeof(candidate.rung));
 	return candidate;
@@ -47,7 +47,7 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 
 	for (size_t i = 0; sandbox->engines[i]; i++) {
 		const struct engine_ops *ops = sandbox->engines[i];
-		struct engine_probe probe = { .available = false };
+		struct engine_probe probe = {.available = false};
 
 		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, ops->name) != 0)
 			continue;
@@ -62,7 +62,8 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 	if (!known)
 		return psb_fail(err, PSB_E_NOT_FOUND, 0,
 				"engine: there is no \"%s\" in this build; use auto or one that "
-				"`pysandbox engines` lists", sandbox->engine_wish);
+				"`pysandbox engines` lists",
+				sandbox->engine_wish);
 	return 0;
 }
 
@@ -118,7 +119,7 @@ int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	while (!sandbox->ops && sandbox->candidate_next < sandbox->candidate_count) {
 		const struct candidate *candidate;
-		struct psb_error reason = { .message = "" };
+		struct psb_error reason = {.message = ""};
 
 		candidate = &sandbox->candidates[sandbox->candidate_next++];
 		if (open_candidate(sandbox, candidate, &reason))

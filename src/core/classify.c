@@ -25,8 +25,7 @@ static unsigned int all_hits(const struct evidence *evidence, const struct host_
 	       bit(evidence->process_limit_hit, LIMIT_processes) |
 	       bit(facts->stdout_over || facts->stdout_cut, LIMIT_stdout) |
 	       bit(facts->stderr_over || facts->stderr_cut, LIMIT_stderr) |
-	       bit(facts->result_over, LIMIT_result) |
-	       bit(facts->workspace_over, LIMIT_workspace) |
+	       bit(facts->result_over, LIMIT_result) | bit(facts->workspace_over, LIMIT_workspace) |
 	       (report->present ? report->limits_hit : 0);
 }
 
@@ -59,7 +58,7 @@ static void decide_own_end(const struct evidence *evidence, const struct host_fa
 void classify(const struct evidence *evidence, const struct host_facts *facts,
 	      const struct guest_report *report, struct verdict *out)
 {
-	*out = (struct verdict){ .limit = LIMIT_NONE };
+	*out = (struct verdict){.limit = LIMIT_NONE};
 	if (facts->cancelled)
 		decide(out, PSB_CANCELLED, LIMIT_NONE);
 	else if (evidence->denied)

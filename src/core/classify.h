@@ -11,10 +11,10 @@
 
 /* What the host itself counted and did. */
 struct host_facts {
-	bool cancelled;      /* we stopped it on the caller's wish */
-	bool stdout_over;    /* over the cap, and that ended it (kill, or 64 times the cap) */
+	bool cancelled;   /* we stopped it on the caller's wish */
+	bool stdout_over; /* over the cap, and that ended it (kill, or 64 times the cap) */
 	bool stderr_over;
-	bool stdout_cut;     /* something was dropped; the run went on (truncate) */
+	bool stdout_cut; /* something was dropped; the run went on (truncate) */
 	bool stderr_cut;
 	bool result_over;    /* encoded result bytes over the cap */
 	bool result_invalid; /* a result was announced, but it is not JSON */

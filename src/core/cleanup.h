@@ -46,10 +46,10 @@ static inline void *take_ptr_(void *p)
 	return taken;
 }
 
-#define auto_fd   __attribute__((cleanup(close_fd))) int
+#define auto_fd __attribute__((cleanup(close_fd))) int
 #define auto_free __attribute__((cleanup(cleanup_free)))
 #define auto_file __attribute__((cleanup(cleanup_file))) FILE *
-#define take_fd(fd)   take_fd_(&(fd))
+#define take_fd(fd) take_fd_(&(fd))
 #define take_ptr(ptr) ((__typeof__(ptr))take_ptr_(&(ptr)))
 
 #endif

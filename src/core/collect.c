@@ -102,8 +102,7 @@ static int copy_contents(struct collector *c, int from, int to, uint64_t size, u
 }
 
 /* Into a fresh temporary name first, then renamed over the real one. */
-static int copy_file(struct collector *c, int from, int target_fd, const char *name,
-		     uint64_t size)
+static int copy_file(struct collector *c, int from, int target_fd, const char *name, uint64_t size)
 {
 	auto_fd to = -1;
 	uint64_t nonce = 0;

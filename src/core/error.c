@@ -57,30 +57,24 @@ int psb_fail(struct psb_error *err, int code, int sys_errno, const char *format,
 const char *psb_error_name(int code)
 {
 	switch (code) {
-	case 0:
-		return "PSB_E_NONE";
+	case 0: return "PSB_E_NONE";
 #define NAME(name, number, text)                                                                   \
-	case PSB_E_##name:                                                                         \
-		return "PSB_E_" #name;
+	case PSB_E_##name: return "PSB_E_" #name;
 		PSB_ERROR_MAP(NAME)
 #undef NAME
-	default:
-		return "PSB_E_UNKNOWN";
+	default: return "PSB_E_UNKNOWN";
 	}
 }
 
 const char *psb_error_text(int code)
 {
 	switch (code) {
-	case 0:
-		return "success";
+	case 0: return "success";
 #define TEXT(name, number, text)                                                                   \
-	case PSB_E_##name:                                                                         \
-		return text;
+	case PSB_E_##name: return text;
 		PSB_ERROR_MAP(TEXT)
 #undef TEXT
-	default:
-		return "an unknown error";
+	default: return "an unknown error";
 	}
 }
 
@@ -97,21 +91,21 @@ static const struct {
 	const char *name;
 	int exit_code;
 } statuses[PSB_STATUS_COUNT] = {
-	[PSB_OK] = { "ok", 0 },
-	[PSB_ERROR] = { "error", 1 },
-	[PSB_EXIT] = { "exit", 64 },
-	[PSB_TIMEOUT] = { "timeout", 124 },
-	[PSB_CPU_LIMIT] = { "cpu_limit", 124 },
-	[PSB_MEMORY_LIMIT] = { "memory_limit", 137 },
-	[PSB_OUTPUT_LIMIT] = { "output_limit", 66 },
-	[PSB_RESULT_LIMIT] = { "result_limit", 66 },
-	[PSB_PROCESS_LIMIT] = { "process_limit", 66 },
-	[PSB_DISK_LIMIT] = { "disk_limit", 66 },
-	[PSB_DENIED] = { "denied", 65 },
-	[PSB_CRASH] = { "crash", 70 },
-	[PSB_CANCELLED] = { "cancelled", 130 },
-	[PSB_UNKNOWN] = { "unknown", 126 },
-	[PSB_UNAVAILABLE] = { "unavailable", 125 },
+	[PSB_OK] = {"ok", 0},
+	[PSB_ERROR] = {"error", 1},
+	[PSB_EXIT] = {"exit", 64},
+	[PSB_TIMEOUT] = {"timeout", 124},
+	[PSB_CPU_LIMIT] = {"cpu_limit", 124},
+	[PSB_MEMORY_LIMIT] = {"memory_limit", 137},
+	[PSB_OUTPUT_LIMIT] = {"output_limit", 66},
+	[PSB_RESULT_LIMIT] = {"result_limit", 66},
+	[PSB_PROCESS_LIMIT] = {"process_limit", 66},
+	[PSB_DISK_LIMIT] = {"disk_limit", 66},
+	[PSB_DENIED] = {"denied", 65},
+	[PSB_CRASH] = {"crash", 70},
+	[PSB_CANCELLED] = {"cancelled", 130},
+	[PSB_UNKNOWN] = {"unknown", 126},
+	[PSB_UNAVAILABLE] = {"unavailable", 125},
 };
 
 const char *psb_status_name(int status)

@@ -10,16 +10,16 @@
 #include <stdint.h>
 
 struct evidence {
-	bool ended;            /* the figures below are final: all guest code has stopped */
-	bool exited;           /* the main guest process ended by itself with exit_code */
-	bool signalled;        /* ... by signal_number, not sent by us */
-	bool wall_fired;       /* the wall timer ended it */
-	bool cpu_fired;        /* the CPU budget ended it */
-	bool oom_killed;       /* the kernel's OOM killer hit the slot */
-	bool denied;           /* it was ended for the system call denied_syscall */
-	bool memory_limit_hit; /* allocations failed at the limit on the way (soft) */
-	bool process_limit_hit;/* forks or threads were refused on the way (soft) */
-	bool instance_lost;    /* the keeper or template died under it: no evidence */
+	bool ended;             /* the figures below are final: all guest code has stopped */
+	bool exited;            /* the main guest process ended by itself with exit_code */
+	bool signalled;         /* ... by signal_number, not sent by us */
+	bool wall_fired;        /* the wall timer ended it */
+	bool cpu_fired;         /* the CPU budget ended it */
+	bool oom_killed;        /* the kernel's OOM killer hit the slot */
+	bool denied;            /* it was ended for the system call denied_syscall */
+	bool memory_limit_hit;  /* allocations failed at the limit on the way (soft) */
+	bool process_limit_hit; /* forks or threads were refused on the way (soft) */
+	bool instance_lost;     /* the keeper or template died under it: no evidence */
 	int32_t exit_code;
 	int32_t signal_number;
 	int32_t denied_syscall;

@@ -48,7 +48,7 @@ static void take_outputs(struct run *run, struct psb_outcome *outcome)
 static int collect(struct run *run, struct psb_outcome *outcome, struct psb_error *err)
 {
 	auto_fd workspace_fd = -1;
-	struct psb_error reason = { .message = "" };
+	struct psb_error reason = {.message = ""};
 
 	outcome->has_files = run->job->output_fd >= 0;
 	if (!outcome->has_files || run->evidence.instance_lost)
@@ -64,9 +64,9 @@ static int collect(struct run *run, struct psb_outcome *outcome, struct psb_erro
 /* The run has ended: everything that was seen becomes the outcome. */
 static int conclude(struct run *run, struct psb_outcome *outcome, struct psb_error *err)
 {
-	struct guest_report report = { .present = false };
-	struct outcome_parts parts = { &run->evidence, &run->job->limits, &report, &run->facts,
-				       NULL, 0 };
+	struct guest_report report = {.present = false};
+	struct outcome_parts parts = {
+		&run->evidence, &run->job->limits, &report, &run->facts, NULL, 0};
 	size_t end_len = 0;
 	const uint8_t *end = frame_decoder_end(run->decoder, &end_len);
 	int error = run->no_memory ? PSB_E_MEMORY : 0;
@@ -100,7 +100,7 @@ static int start_somewhere(struct psb_sandbox *sandbox, const struct job *job,
 	int starts = 0;
 
 	for (;;) {
-		struct psb_error reason = { .message = "" };
+		struct psb_error reason = {.message = ""};
 		struct engine_instance *instance;
 		int error = pool_wait(sandbox, 1, deadline, err);
 
@@ -113,8 +113,8 @@ static int start_somewhere(struct psb_sandbox *sandbox, const struct job *job,
 		if (error)
 			return error;
 		instance = pool_take(sandbox);
-		if (sandbox->ops->start(instance, &job->limits, job->bytes, job->len,
-					&reason) == 0) {
+		if (sandbox->ops->start(instance, &job->limits, job->bytes, job->len, &reason) ==
+		    0) {
 			*out = instance;
 			return 0;
 		}
@@ -129,7 +129,7 @@ static int start_somewhere(struct psb_sandbox *sandbox, const struct job *job,
 
 static int not_run(struct psb_outcome *outcome, int status, const char *type, const char *reason)
 {
-	outcome->verdict = (struct verdict){ .status = status, .limit = LIMIT_NONE };
+	outcome->verdict = (struct verdict){.status = status, .limit = LIMIT_NONE};
 	return outcome_set_error(outcome, type, "%s", reason);
 }
 
@@ -144,7 +144,7 @@ static void take_fallbacks(const struct psb_sandbox *sandbox, struct psb_outcome
 static void clean_up(struct run *run)
 {
 	struct psb_sandbox *sandbox = run->sandbox;
-	struct psb_error reason = { .message = "" };
+	struct psb_error reason = {.message = ""};
 
 	sandbox->ops->recycle(run->instance);
 	if (run->template_dead)
@@ -156,7 +156,7 @@ static void clean_up(struct run *run)
 static int run_job(struct psb_sandbox *sandbox, const struct job *job, struct psb_outcome *outcome,
 		   struct psb_error *err)
 {
-	struct psb_error reason = { .message = "" };
+	struct psb_error reason = {.message = ""};
 	uint64_t queued_us = clock_us();
 	struct run run;
 	int error = run_init(&run, sandbox, job);

@@ -33,11 +33,11 @@ static int check_guest_name(const char *name, struct psb_error *err)
 		size_t len = strcspn(part, "/");
 
 		if (len == 0 || len > FILES_MAX_NAME_BYTES || ++depth > FILES_MAX_DEPTH ||
-		    (len == 1 && part[0] == '.') ||
-		    (len == 2 && part[0] == '.' && part[1] == '.'))
+		    (len == 1 && part[0] == '.') || (len == 2 && part[0] == '.' && part[1] == '.'))
 			return psb_fail(err, PSB_E_INVALID, 0,
 					"file: \"%s\" is no plain path beneath the workspace; use "
-					"a relative one without \".\", \"..\" or empty parts", name);
+					"a relative one without \".\", \"..\" or empty parts",
+					name);
 		part += len;
 		if (!*part)
 			return 0;
@@ -73,8 +73,8 @@ static int open_input(const char *path, uint64_t room, size_t *size, int *out,
 	if ((uint64_t)info.st_size > room)
 		return psb_fail(err, PSB_E_TOO_LARGE, 0,
 				"file: \"%s\" has %lld bytes, %llu are left of "
-				"limits.workspace_bytes; raise it or pass less", path,
-				(long long)info.st_size, (unsigned long long)room);
+				"limits.workspace_bytes; raise it or pass less",
+				path, (long long)info.st_size, (unsigned long long)room);
 	*size = (size_t)info.st_size;
 	*out = take_fd(fd);
 	return 0;
@@ -145,8 +145,8 @@ static int load_one(const struct psb_request *request, size_t index, uint64_t ro
 	if (file->data_len > room)
 		return psb_fail(err, PSB_E_TOO_LARGE, 0,
 				"file: \"%s\" has %zu bytes, %llu are left of "
-				"limits.workspace_bytes; raise it or pass less", file->guest_name,
-				file->data_len, (unsigned long long)room);
+				"limits.workspace_bytes; raise it or pass less",
+				file->guest_name, file->data_len, (unsigned long long)room);
 	item->data = file->data;
 	item->data_len = file->data_len;
 	return 0;
@@ -155,11 +155,11 @@ static int load_one(const struct psb_request *request, size_t index, uint64_t ro
 int files_load(const struct psb_request *request, const struct psb_limits *limits,
 	       struct input_files *out, struct psb_error *err)
 {
-	struct input_files files = { .count = request->file_count };
+	struct input_files files = {.count = request->file_count};
 	uint64_t room = limits->workspace_bytes;
 	int error = 0;
 
-	*out = (struct input_files){ .count = 0 };
+	*out = (struct input_files){.count = 0};
 	if (request->file_count == 0)
 		return 0;
 	if (request->file_count > FILES_MAX_COUNT || !request->files)
@@ -167,8 +167,10 @@ int files_load(const struct psb_request *request, const struct psb_limits *limit
 				request->file_count, FILES_MAX_COUNT);
 	files.items = calloc(files.count, sizeof(*files.items));
 	files.owned = calloc(files.count, sizeof(*files.owned));
-	if (!files.items || !files.owned)
-		error = psb_fail(err, PSB_E_MEMORY, 0, "file: out of memory");
+	if (!files.items || !files.owned) {
+		files_free(&files);
+		return psb_fail(err, PSB_E_MEMORY, 0, "file: out of memory");
+	}
 	for (size_t i = 0; !error && i < files.count; i++) {
 		error = load_one(request, i, room, &files, err);
 		room -= files.items[i].data_len;
@@ -186,5 +188,5 @@ void files_free(struct input_files *files)
 		free(files->owned[i]);
 	free(files->owned);
 	free(files->items);
-	*files = (struct input_files){ .count = 0 };
+	*files = (struct input_files){.count = 0};
 }

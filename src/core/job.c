@@ -31,16 +31,18 @@ void psb_request_init(struct psb_request *request)
 
 static int check_inputs(const struct psb_request *request, struct psb_error *err)
 {
-	struct json_fault fault = { .reason = "" };
+	struct json_fault fault = {.reason = ""};
 	int error;
 
 	if (!request->inputs || request->inputs_len == 0)
 		return 0;
 	if (request->inputs_len > REQUEST_MAX_INPUTS_BYTES)
-		return psb_fail(err, PSB_E_TOO_LARGE, 0, "inputs: %zu bytes; at most %u may be "
-				"given", request->inputs_len, REQUEST_MAX_INPUTS_BYTES);
-	error = json_check((const uint8_t *)request->inputs, request->inputs_len,
-			   JSON_OBJECT_ONLY, &fault);
+		return psb_fail(err, PSB_E_TOO_LARGE, 0,
+				"inputs: %zu bytes; at most %u may be "
+				"given",
+				request->inputs_len, REQUEST_MAX_INPUTS_BYTES);
+	error = json_check((const uint8_t *)request->inputs, request->inputs_len, JSON_OBJECT_ONLY,
+			   &fault);
 	if (error)
 		return psb_fail(err, error, 0, "inputs: byte %zu: %s; pass one JSON object",
 				fault.offset, fault.reason);
@@ -63,8 +65,10 @@ static int check_env(const char *const *env, struct psb_error *err)
 					i);
 		for (size_t j = 0; j < i; j++) {
 			if (strncmp(env[i], env[j], key_len + 1) == 0)
-				return psb_fail(err, PSB_E_INVALID, 0, "env: \"%.*s\" is given "
-						"twice", (int)key_len, env[i]);
+				return psb_fail(err, PSB_E_INVALID, 0,
+						"env: \"%.*s\" is given "
+						"twice",
+						(int)key_len, env[i]);
 		}
 	}
 	return 0;
@@ -78,8 +82,10 @@ static int check_request(const struct psb_request *request, struct psb_error *er
 		return psb_fail(err, PSB_E_INVALID, 0, "source: NULL with %zu bytes",
 				request->source_len);
 	if (request->source_len > REQUEST_MAX_SOURCE_BYTES)
-		return psb_fail(err, PSB_E_TOO_LARGE, 0, "source: %zu bytes; at most %u may be "
-				"given", request->source_len, REQUEST_MAX_SOURCE_BYTES);
+		return psb_fail(err, PSB_E_TOO_LARGE, 0,
+				"source: %zu bytes; at most %u may be "
+				"given",
+				request->source_len, REQUEST_MAX_SOURCE_BYTES);
 	if (request->filename)
 		error = options_check_text("filename", request->filename, 255, err);
 	if (!error && request->tag)
@@ -119,7 +125,7 @@ static void write_list(struct json_writer *writer, const char *list)
 
 static void write_imports(struct json_writer *writer, const struct policy *policy)
 {
-	static const char *const modes[] = { "deny", "allow", "off" };
+	static const char *const modes[] = {"deny", "allow", "off"};
 
 	json_open(writer, '{');
 	json_key(writer, "mode");
@@ -215,7 +221,7 @@ static int open_output(struct job *job, struct psb_error *err)
 static int fill(const struct psb_sandbox *sandbox, const struct psb_request *request,
 		struct job *job, struct psb_error *err)
 {
-	struct input_files files = { .count = 0 };
+	struct input_files files = {.count = 0};
 	struct psb_limits wanted;
 	int error;
 
@@ -239,10 +245,10 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 	return error;
 }
 
-int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request,
-	      struct job *out, struct psb_error *err)
+int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
+	      struct psb_error *err)
 {
-	struct job job = { .output_fd = -1 };
+	struct job job = {.output_fd = -1};
 	int error;
 
 	psb_request_init(&job.request);

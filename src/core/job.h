@@ -12,11 +12,11 @@ struct job {
 	struct psb_limits limits;   /* complete, those of this run */
 	uint8_t *bytes;             /* owned */
 	size_t len;
-	int output_fd;              /* owned; -1: no output directory */
+	int output_fd; /* owned; -1: no output directory */
 };
 
-int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request,
-	      struct job *out, struct psb_error *err);
+int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
+	      struct psb_error *err);
 void job_free(struct job *job);
 
 #endif

@@ -141,22 +141,17 @@ static bool check_word(struct checker *c, const char *word)
 static bool check_scalar(struct checker *c)
 {
 	switch (c->text[c->at]) {
-	case '"':
-		return check_string(c);
-	case 't':
-		return check_word(c, "true");
-	case 'f':
-		return check_word(c, "false");
-	case 'n':
-		return check_word(c, "null");
-	default:
-		return check_number(c);
+	case '"': return check_string(c);
+	case 't': return check_word(c, "true");
+	case 'f': return check_word(c, "false");
+	case 'n': return check_word(c, "null");
+	default: return check_number(c);
 	}
 }
 
 static uint32_t hash_key(const struct checker *c, size_t offset)
 {
-	struct json_chars chars = { c->text + offset, c->len - offset };
+	struct json_chars chars = {c->text + offset, c->len - offset};
 	uint64_t hash = c->seed;
 	uint32_t code_point;
 
@@ -170,8 +165,8 @@ static uint32_t hash_key(const struct checker *c, size_t offset)
 
 static bool keys_equal(const struct checker *c, size_t a, size_t b)
 {
-	struct json_chars left = { c->text + a, c->len - a };
-	struct json_chars right = { c->text + b, c->len - b };
+	struct json_chars left = {c->text + a, c->len - a};
+	struct json_chars right = {c->text + b, c->len - b};
 
 	for (;;) {
 		uint32_t x = 0;
@@ -203,7 +198,7 @@ static bool check_key(struct checker *c)
 		c->keys = grown;
 		c->key_capacity = wanted;
 	}
-	c->keys[c->key_count++] = (struct key){ hash_key(c, offset), (uint32_t)offset };
+	c->keys[c->key_count++] = (struct key){hash_key(c, offset), (uint32_t)offset};
 	skip_space(c);
 	if (c->at >= c->len || c->text[c->at] != ':')
 		return fail(c, c->at, "':' was expected");
@@ -283,7 +278,7 @@ static bool open_level(struct checker *c, bool *empty)
 
 	if (c->depth == JSON_MAX_DEPTH - ((c->flags & JSON_NESTED) ? 1 : 0))
 		return fail(c, c->at, "nested too deeply");
-	c->levels[c->depth++] = (struct level){ is_object, c->key_count };
+	c->levels[c->depth++] = (struct level){is_object, c->key_count};
 	c->at++;
 	skip_space(c);
 	*empty = c->at < c->len && c->text[c->at] == (is_object ? '}' : ']');
@@ -375,6 +370,6 @@ int json_check(const uint8_t *text, size_t len, unsigned int flags, struct json_
 	if (good)
 		return 0;
 	if (fault)
-		*fault = (struct json_fault){ c.at, c.reason };
+		*fault = (struct json_fault){c.at, c.reason};
 	return c.no_memory ? PSB_E_MEMORY : PSB_E_INVALID;
 }

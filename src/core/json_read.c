@@ -63,32 +63,26 @@ struct json_value json_top(const uint8_t *text, size_t len)
 	const uint8_t *end = text + len;
 	const uint8_t *at = skip_space(text, end);
 
-	return (struct json_value){ at, (size_t)(skip_value(at, end) - at) };
+	return (struct json_value){at, (size_t)(skip_value(at, end) - at)};
 }
 
 enum json_type json_type(struct json_value value)
 {
 	switch (value.len > 0 ? value.at[0] : 'n') {
-	case '{':
-		return JSON_OBJECT;
-	case '[':
-		return JSON_ARRAY;
-	case '"':
-		return JSON_STRING;
+	case '{': return JSON_OBJECT;
+	case '[': return JSON_ARRAY;
+	case '"': return JSON_STRING;
 	case 't':
-	case 'f':
-		return JSON_BOOL;
-	case 'n':
-		return JSON_NULL;
-	default:
-		return JSON_NUMBER;
+	case 'f': return JSON_BOOL;
+	case 'n': return JSON_NULL;
+	default: return JSON_NUMBER;
 	}
 }
 
 const char *json_type_name(enum json_type type)
 {
-	static const char *const names[] = { "null", "a boolean", "a number", "a string",
-					     "an array", "an object" };
+	static const char *const names[] = {"null",     "a boolean", "a number",
+					    "a string", "an array",  "an object"};
 
 	return names[type];
 }
@@ -96,8 +90,8 @@ const char *json_type_name(enum json_type type)
 struct json_iter json_iterate(struct json_value container)
 {
 	if (container.len < 2)
-		return (struct json_iter){ container.at, container.at };
-	return (struct json_iter){ container.at + 1, container.at + container.len - 1 };
+		return (struct json_iter){container.at, container.at};
+	return (struct json_iter){container.at + 1, container.at + container.len - 1};
 }
 
 bool json_next_item(struct json_iter *iter, struct json_value *value)
@@ -110,7 +104,7 @@ bool json_next_item(struct json_iter *iter, struct json_value *value)
 	if (at >= iter->end)
 		return false;
 	after = skip_value(at, iter->end);
-	*value = (struct json_value){ at, (size_t)(after - at) };
+	*value = (struct json_value){at, (size_t)(after - at)};
 	iter->at = after;
 	return value->len > 0;
 }
@@ -135,7 +129,7 @@ bool json_equals(struct json_value string, const char *text)
 
 	if (json_type(string) != JSON_STRING)
 		return false;
-	chars = (struct json_chars){ string.at + 1, string.len - 1 };
+	chars = (struct json_chars){string.at + 1, string.len - 1};
 	for (size_t i = 0; i < len; i++) {
 		uint32_t code_point;
 
@@ -184,7 +178,7 @@ bool json_int(struct json_value value, int64_t *out)
 
 int json_string(struct json_value value, struct buffer *out)
 {
-	struct json_chars chars = { value.at + 1, value.len ? value.len - 1 : 0 };
+	struct json_chars chars = {value.at + 1, value.len ? value.len - 1 : 0};
 	uint32_t code_point;
 
 	if (json_type(value) != JSON_STRING)

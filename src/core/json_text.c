@@ -77,7 +77,7 @@ bool json_unescape(const uint8_t *text, size_t len, size_t *used, uint32_t *code
 
 static uint32_t decode_utf8(const uint8_t *at, int n)
 {
-	static const uint8_t lead_bits[5] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	static const uint8_t lead_bits[5] = {0, 0x7f, 0x1f, 0x0f, 0x07};
 	uint32_t code_point = at[0] & lead_bits[n];
 
 	for (int i = 1; i < n; i++)
@@ -141,7 +141,7 @@ size_t json_scan_number(const uint8_t *text, size_t len, struct json_number *out
 {
 	size_t at = 0;
 
-	*out = (struct json_number){ .is_integer = true };
+	*out = (struct json_number){.is_integer = true};
 	if (at < len && text[at] == '-') {
 		out->negative = true;
 		at++;

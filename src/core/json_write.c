@@ -10,7 +10,7 @@
 
 void json_writer_init(struct json_writer *writer, struct buffer *out)
 {
-	*writer = (struct json_writer){ .out = out };
+	*writer = (struct json_writer){.out = out};
 }
 
 static void put(struct json_writer *writer, const void *data, size_t len)
@@ -69,21 +69,11 @@ static void put_escape(struct json_writer *writer, const uint8_t *text, size_t u
 	char escape[8];
 
 	switch (text[0]) {
-	case '"':
-		put(writer, "\\\"", 2);
-		return;
-	case '\\':
-		put(writer, "\\\\", 2);
-		return;
-	case '\n':
-		put(writer, "\\n", 2);
-		return;
-	case '\t':
-		put(writer, "\\t", 2);
-		return;
-	case '\r':
-		put(writer, "\\r", 2);
-		return;
+	case '"': put(writer, "\\\"", 2); return;
+	case '\\': put(writer, "\\\\", 2); return;
+	case '\n': put(writer, "\\n", 2); return;
+	case '\t': put(writer, "\\t", 2); return;
+	case '\r': put(writer, "\\r", 2); return;
 	default:
 		(void)snprintf(escape, sizeof(escape), "\\u%04x",
 			       used == 3 ? 0x2000u | (text[2] & 0x3fu) : (unsigned int)text[0]);

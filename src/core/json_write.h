@@ -18,8 +18,8 @@ struct json_writer {
 };
 
 void json_writer_init(struct json_writer *writer, struct buffer *out);
-void json_open(struct json_writer *writer, char bracket);  /* '{' or '[' */
-void json_close(struct json_writer *writer, char bracket); /* '}' or ']' */
+void json_open(struct json_writer *writer, char bracket);    /* '{' or '[' */
+void json_close(struct json_writer *writer, char bracket);   /* '}' or ']' */
 void json_key(struct json_writer *writer, const char *name); /* plain ASCII, no escapes */
 /* Turns the string just put into a key: json_put_string(), json_colon(), then the value. */
 void json_colon(struct json_writer *writer);

@@ -22,8 +22,8 @@ const char *control_name(enum plan_control control)
 
 const char *control_by_name(enum control_by by)
 {
-	static const char *const names[] = { "absent", "advisory", "runtime", "kernel",
-					     "hypervisor" };
+	static const char *const names[] = {"absent", "advisory", "runtime", "kernel",
+					    "hypervisor"};
 
 	return names[by <= BY_HYPERVISOR ? by : BY_ABSENT];
 }
@@ -51,7 +51,8 @@ int floor_check(const char *text, struct psb_error *err)
 		return 0;
 	return psb_fail(err, PSB_E_POLICY, 0,
 			"require: \"%s\" is neither a level (1 to 10) nor the name of a control "
-			"(such as memory, network or syscalls)", text);
+			"(such as memory, network or syscalls)",
+			text);
 }
 
 int floor_met(const struct plan *plan, const char *text, struct psb_error *err)
@@ -64,12 +65,13 @@ int floor_met(const struct plan *plan, const char *text, struct psb_error *err)
 	if (level > 0)
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 				"%s reaches level %d here, the floor is %d; lower --require or "
-				"run on a host with more isolation", plan->engine, plan->level,
-				level);
+				"run on a host with more isolation",
+				plan->engine, plan->level, level);
 	if (index >= 0 && plan->controls[index].by >= BY_KERNEL)
 		return 0;
 	return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 			"%s keeps the control \"%s\" as %s here, the floor wants kernel or "
-			"hypervisor", plan->engine, text,
+			"hypervisor",
+			plan->engine, text,
 			control_by_name(index >= 0 ? plan->controls[index].by : BY_ABSENT));
 }

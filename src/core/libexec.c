@@ -64,7 +64,7 @@ static char *own_path(void)
 
 char *libexec_find(const char *wished)
 {
-	static const char *const below[] = { "", "/..", "/../.." };
+	static const char *const below[] = {"", "/..", "/../.."};
 	auto_free char *object = NULL;
 	const char *slash;
 

@@ -14,7 +14,9 @@
 #define GIB (UINT64_C(1) << 30)
 #define DAY_MS UINT64_C(86400000)
 #define SPEC(name, standard, min, max)                                                             \
-	{ #name, offsetof(struct psb_limits, name), standard, min, max }
+	{                                                                                          \
+#name, offsetof(struct psb_limits, name), standard, min, max                       \
+	}
 
 const struct limit_spec limit_specs[] = {
 	SPEC(wall_ms, 30000, 1, DAY_MS),
@@ -84,7 +86,8 @@ static int check_ranges(const struct psb_limits *limits, struct psb_error *err)
 	if (limits->on_output_limit > PSB_OUTPUT_TRUNCATE)
 		return psb_fail(err, PSB_E_POLICY, 0,
 				"limits.on_output_limit: %u is neither PSB_OUTPUT_KILL (0) nor "
-				"PSB_OUTPUT_TRUNCATE (1)", limits->on_output_limit);
+				"PSB_OUTPUT_TRUNCATE (1)",
+				limits->on_output_limit);
 	return 0;
 }
 
@@ -122,8 +125,9 @@ int limits_tighten(const struct psb_limits *wide, const struct psb_limits *wante
 		if (bound != 0 && wish > bound)
 			return psb_fail(err, PSB_E_POLICY, 0,
 					"limits.%s: %llu is wider than the sandbox's %llu; open "
-					"the sandbox with wider limits or ask for less", spec->name,
-					(unsigned long long)wish, (unsigned long long)bound);
+					"the sandbox with wider limits or ask for less",
+					spec->name, (unsigned long long)wish,
+					(unsigned long long)bound);
 		limits_set(&result, spec, wish);
 	}
 	if (wanted->on_output_limit == PSB_OUTPUT_TRUNCATE &&
@@ -139,7 +143,7 @@ int limits_tighten(const struct psb_limits *wide, const struct psb_limits *wante
 int limits_tighten_call(const struct psb_limits *wide, const struct psb_limits *wanted,
 			struct psb_limits *out, struct psb_error *err)
 {
-	struct psb_limits result;
+	struct psb_limits result = *wide;
 	int error = limits_tighten(wide, wanted, &result, err);
 
 	if (error)

@@ -7,15 +7,15 @@
 
 /* The names under which outcomes speak of limits; a bit each in `limits_hit`. */
 #define LIMIT_NAME_MAP(X)                                                                          \
-	X(memory) X(cpu) X(wall) X(stdout) X(stderr) X(result) X(processes) X(open_files)          \
-	X(workspace)
+	X(memory)                                                                                  \
+	X(cpu) X(wall) X(stdout) X(stderr) X(result) X(processes) X(open_files) X(workspace)
 
 enum limit_name {
 	LIMIT_NONE = -1,
 #define X(name) LIMIT_##name,
 	LIMIT_NAME_MAP(X)
 #undef X
-	LIMIT_COUNT
+		LIMIT_COUNT
 };
 
 const char *limit_name(enum limit_name limit); /* NULL for LIMIT_NONE */

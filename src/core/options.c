@@ -10,8 +10,8 @@
 #include "core/error.h"
 #include "core/utf8.h"
 
-int options_copy(const char *what, const void *given, size_t given_size, void *out,
-		 size_t out_size, struct psb_error *err)
+int options_copy(const char *what, const void *given, size_t given_size, void *out, size_t out_size,
+		 struct psb_error *err)
 {
 	const uint8_t *bytes = given;
 
@@ -23,7 +23,8 @@ int options_copy(const char *what, const void *given, size_t given_size, void *o
 		if (bytes[i] != 0)
 			return psb_fail(err, PSB_E_INVALID, 0,
 					"%s: byte %zu is set, but this version of the library "
-					"knows only %zu bytes", what, i, out_size);
+					"knows only %zu bytes",
+					what, i, out_size);
 	}
 	if (given_size > out_size)
 		given_size = out_size;
@@ -42,8 +43,8 @@ int options_check_text(const char *what, const char *text, size_t max, struct ps
 		return psb_fail(err, PSB_E_INVALID, 0, "%s: not valid UTF-8", what);
 	for (size_t i = 0; i < len; i++) {
 		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return psb_fail(err, PSB_E_INVALID, 0,
-					"%s: control character at byte %zu", what, i);
+			return psb_fail(err, PSB_E_INVALID, 0, "%s: control character at byte %zu",
+					what, i);
 	}
 	return 0;
 }

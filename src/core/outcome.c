@@ -104,8 +104,9 @@ static void take_report_error(struct psb_outcome *outcome, struct guest_report *
 static int settle_reported(struct psb_outcome *outcome, const struct outcome_parts *parts)
 {
 	if (parts->facts->result_invalid)
-		return outcome_set_error(outcome, "ResultError",
-					 "the bytes that the guest sent as its result are not JSON");
+		return outcome_set_error(
+			outcome, "ResultError",
+			"the bytes that the guest sent as its result are not JSON");
 	take_report_error(outcome, parts->report);
 	if (outcome->verdict.status == PSB_ERROR && !outcome->error_type)
 		return outcome_set_error(outcome, "Error", "%s",
@@ -117,8 +118,8 @@ static int settle_reported(struct psb_outcome *outcome, const struct outcome_par
 /* The fault handler begins its text with one of these words. */
 static bool looks_like_traceback(const uint8_t *text, size_t len)
 {
-	static const char *const starts[] = { "Fatal Python error: ", "Current thread ",
-					      "Thread 0x" };
+	static const char *const starts[] = {"Fatal Python error: ", "Current thread ",
+					     "Thread 0x"};
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
 		size_t n = strlen(starts[i]);
@@ -144,7 +145,7 @@ static int settle_crash(struct psb_outcome *outcome, const struct outcome_parts 
 	else
 		(void)snprintf(name, sizeof(name), "signal %d", outcome->verdict.signal_number);
 	if (looks_like_traceback(parts->stray, parts->stray_len)) {
-		struct utf8_stream stream = { .held_len = 0 };
+		struct utf8_stream stream = {.held_len = 0};
 		struct buffer text;
 
 		buffer_init(&text, 3 * parts->stray_len);
@@ -159,7 +160,7 @@ static int add_denied(struct psb_outcome *outcome, const char *kind, char *owned
 {
 	if (!owned_name)
 		return PSB_E_MEMORY;
-	outcome->denied[outcome->denied_count++] = (struct outcome_denied){ kind, owned_name };
+	outcome->denied[outcome->denied_count++] = (struct outcome_denied){kind, owned_name};
 	return 0;
 }
 
@@ -174,8 +175,7 @@ static int settle_denied(struct psb_outcome *outcome, const struct evidence *evi
 	}
 	if (add_denied(outcome, "syscall", strdup(name)))
 		return PSB_E_MEMORY;
-	return outcome_set_error(outcome, "Denied",
-				 "ended for the forbidden system call %s", name);
+	return outcome_set_error(outcome, "Denied", "ended for the forbidden system call %s", name);
 }
 
 static int settle_limit(struct psb_outcome *outcome, const struct outcome_parts *parts)
@@ -219,12 +219,9 @@ static int settle_error(struct psb_outcome *outcome, const struct outcome_parts 
 	switch (outcome->verdict.status) {
 	case PSB_OK:
 	case PSB_ERROR:
-	case PSB_EXIT:
-		return settle_reported(outcome, parts);
-	case PSB_CRASH:
-		return settle_crash(outcome, parts);
-	case PSB_DENIED:
-		return settle_denied(outcome, parts->evidence);
+	case PSB_EXIT: return settle_reported(outcome, parts);
+	case PSB_CRASH: return settle_crash(outcome, parts);
+	case PSB_DENIED: return settle_denied(outcome, parts->evidence);
 	case PSB_CANCELLED:
 		return outcome_set_error(outcome, "Cancelled", "cancelled by the caller");
 	case PSB_UNKNOWN:
@@ -233,8 +230,7 @@ static int settle_error(struct psb_outcome *outcome, const struct outcome_parts 
 						 ? "the sandbox's keeper died during the run"
 						 : "the guest ended without a word and without "
 						   "evidence");
-	default:
-		return settle_limit(outcome, parts);
+	default: return settle_limit(outcome, parts);
 	}
 }
 
@@ -247,7 +243,7 @@ int outcome_settle(struct psb_outcome *outcome, const struct outcome_parts *part
 	outcome->memory_peak_bytes = evidence->memory_peak_bytes;
 	for (size_t i = 0; i < parts->report->denied_count; i++) {
 		outcome->denied[outcome->denied_count++] = (struct outcome_denied){
-			"import", take_ptr(parts->report->denied_imports[i]) };
+			"import", take_ptr(parts->report->denied_imports[i])};
 	}
 	return settle_error(outcome, parts);
 }

@@ -60,7 +60,7 @@ static void put_end(struct json_writer *w, const struct psb_outcome *outcome)
 
 static void put_output(struct json_writer *w, const struct psb_outcome *outcome)
 {
-	static const char *const names[2] = { "stdout", "stderr" };
+	static const char *const names[2] = {"stdout", "stderr"};
 
 	for (int i = 0; i < 2; i++) {
 		json_key(w, names[i]);

@@ -12,15 +12,17 @@
 #include "pysandbox.h"
 
 #define PLAN_CONTROL_MAP(X)                                                                        \
-	X(memory) X(cpu) X(wall) X(processes) X(filesystem) X(workspace) X(network) X(syscalls)    \
-	X(signals) X(ipc) X(privileges) X(identity) X(devices) X(host_memory) X(state_reset)       \
-	X(hardware_speculation) X(imports)
+	X(memory)                                                                                  \
+	X(cpu)                                                                                     \
+	X(wall) X(processes) X(filesystem) X(workspace) X(network) X(syscalls) X(signals) X(ipc)   \
+		X(privileges) X(identity) X(devices) X(host_memory) X(state_reset)                 \
+			X(hardware_speculation) X(imports)
 
 enum plan_control {
 #define X(name) CONTROL_##name,
 	PLAN_CONTROL_MAP(X)
 #undef X
-	CONTROL_COUNT
+		CONTROL_COUNT
 };
 
 enum control_by { BY_ABSENT = 0, BY_ADVISORY, BY_RUNTIME, BY_KERNEL, BY_HYPERVISOR };
@@ -41,10 +43,10 @@ struct plan {
 	char policy_name[64];
 	char policy_sha256[65];
 	enum import_mode import_mode;
-	char *import_list; /* owned; comma-separated dotted names */
-	char *python;      /* owned; absolute path */
-	char *preload;     /* owned; comma-separated, may be "" */
-	char *libexec;     /* owned */
+	char *import_list;       /* owned; comma-separated dotted names */
+	char *python;            /* owned; absolute path */
+	char *preload;           /* owned; comma-separated, may be "" */
+	char *libexec;           /* owned */
 	char python_version[16]; /* "3.11", filled by the engine's plan() */
 	uint32_t pool_size;
 	bool single_use;

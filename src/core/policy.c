@@ -65,16 +65,14 @@ static int read_text(const char *path, struct json_value value, char *out, size_
 	return 0;
 }
 
-static int read_on_output(struct psb_limits *limits, struct json_value value,
-			  struct psb_error *err)
+static int read_on_output(struct psb_limits *limits, struct json_value value, struct psb_error *err)
 {
 	if (json_equals(value, "kill"))
 		limits->on_output_limit = PSB_OUTPUT_KILL;
 	else if (json_equals(value, "truncate"))
 		limits->on_output_limit = PSB_OUTPUT_TRUNCATE;
 	else
-		return wrong_type("limits.on_output_limit", value, "\"kill\" or \"truncate\"",
-				  err);
+		return wrong_type("limits.on_output_limit", value, "\"kill\" or \"truncate\"", err);
 	return 0;
 }
 
@@ -98,7 +96,8 @@ static int read_limit(struct psb_limits *limits, struct json_value key, struct j
 	return unknown_key(".limits", key,
 			   "wall_ms, cpu_ms, memory_bytes, stdout_bytes, stderr_bytes, "
 			   "result_bytes, workspace_bytes, workspace_files, open_files, "
-			   "processes, on_output_limit", err);
+			   "processes, on_output_limit",
+			   err);
 }
 
 static int read_limits(struct policy *policy, struct json_value value, struct psb_error *err)
@@ -143,7 +142,7 @@ static bool is_module_name(const char *name)
 static int append_name(struct buffer *list, struct json_value item, size_t index,
 		       struct psb_error *err)
 {
-	char name[POLICY_MAX_IMPORT_BYTES];
+	char name[POLICY_MAX_IMPORT_BYTES] = "";
 	char path[48];
 	int error;
 
@@ -154,7 +153,8 @@ static int append_name(struct buffer *list, struct json_value item, size_t index
 	if (!is_module_name(name))
 		return psb_fail(err, PSB_E_POLICY, 0,
 				"policy.%s: \"%s\" is no module name; write it like "
-				"\"urllib.request\"", path, name);
+				"\"urllib.request\"",
+				path, name);
 	if (list->len > 0)
 		error = buffer_append_text(list, ",");
 	if (!error)
@@ -263,7 +263,7 @@ static int read_member(struct policy *policy, struct json_value key, struct json
 	return unknown_key("", key, "name, limits, imports, require", err);
 }
 
-static const char *const mode_names[] = { "deny", "allow", "off" };
+static const char *const mode_names[] = {"deny", "allow", "off"};
 
 static void write_names(struct json_writer *writer, const char *list)
 {
@@ -351,13 +351,14 @@ static const char *policy_source(const char *text, struct psb_error *err)
 	if (!source)
 		(void)psb_fail(err, PSB_E_POLICY, 0,
 			       "policy: there is no template \"%s\"; use default, data-science, "
-			       "strict or JSON text that begins with '{'", text);
+			       "strict or JSON text that begins with '{'",
+			       text);
 	return source;
 }
 
 int policy_read(const char *text, struct policy *out, struct psb_error *err)
 {
-	struct policy policy = { .name = "custom", .require = STANDARD_FLOOR };
+	struct policy policy = {.name = "custom", .require = STANDARD_FLOOR};
 	const char *source = policy_source(text, err);
 	size_t len;
 	int error;

@@ -10,42 +10,42 @@
 #include <stddef.h>
 
 #define DENY_LIST                                                                                  \
-	"\"subprocess\",\"_posixsubprocess\",\"socket\",\"_socket\",\"socketserver\",\"ssl\","      \
-	"\"_ssl\",\"ctypes\",\"_ctypes\",\"cffi\",\"_cffi_backend\",\"multiprocessing\","           \
-	"\"_multiprocessing\",\"pty\",\"http\",\"urllib.request\",\"ftplib\",\"smtplib\","          \
+	"\"subprocess\",\"_posixsubprocess\",\"socket\",\"_socket\",\"socketserver\",\"ssl\","     \
+	"\"_ssl\",\"ctypes\",\"_ctypes\",\"cffi\",\"_cffi_backend\",\"multiprocessing\","          \
+	"\"_multiprocessing\",\"pty\",\"http\",\"urllib.request\",\"ftplib\",\"smtplib\","         \
 	"\"poplib\",\"imaplib\",\"telnetlib\",\"nntplib\",\"xmlrpc\",\"webbrowser\""
 
 #define DATA_LIST                                                                                  \
-	"\"__future__\",\"abc\",\"argparse\",\"array\",\"ast\",\"asyncio\",\"base64\",\"binascii\"," \
-	"\"bisect\",\"builtins\",\"bz2\",\"calendar\",\"cmath\",\"codecs\",\"collections\","        \
-	"\"colorsys\",\"concurrent\",\"contextlib\",\"contextvars\",\"copy\",\"copyreg\",\"csv\","  \
-	"\"dataclasses\",\"datetime\",\"decimal\",\"difflib\",\"dis\",\"doctest\",\"email\","       \
-	"\"enum\",\"errno\",\"fnmatch\",\"fractions\",\"functools\",\"gc\",\"getopt\",\"glob\","    \
-	"\"graphlib\",\"gzip\",\"hashlib\",\"heapq\",\"hmac\",\"html\",\"importlib\",\"inspect\","  \
-	"\"io\",\"ipaddress\",\"itertools\",\"json\",\"keyword\",\"linecache\",\"locale\","         \
-	"\"logging\",\"lzma\",\"math\",\"mimetypes\",\"numbers\",\"operator\",\"os\",\"pathlib\","  \
-	"\"pickle\",\"platform\",\"pprint\",\"queue\",\"random\",\"re\",\"reprlib\",\"sched\","     \
-	"\"secrets\",\"select\",\"shutil\",\"signal\",\"sqlite3\",\"stat\",\"statistics\","         \
-	"\"string\",\"stringprep\",\"struct\",\"sys\",\"tempfile\",\"textwrap\",\"threading\","     \
-	"\"time\",\"timeit\",\"token\",\"tokenize\",\"traceback\",\"tracemalloc\",\"types\","       \
-	"\"typing\",\"unicodedata\",\"unittest\",\"urllib.parse\",\"uuid\",\"warnings\","           \
-	"\"weakref\",\"xml\",\"zipfile\",\"zlib\",\"zoneinfo\","                                    \
+	"\"__future__\",\"abc\",\"argparse\",\"array\",\"ast\",\"asyncio\",\"base64\","            \
+	"\"binascii\","                                                                            \
+	"\"bisect\",\"builtins\",\"bz2\",\"calendar\",\"cmath\",\"codecs\",\"collections\","       \
+	"\"colorsys\",\"concurrent\",\"contextlib\",\"contextvars\",\"copy\",\"copyreg\",\"csv\"," \
+	"\"dataclasses\",\"datetime\",\"decimal\",\"difflib\",\"dis\",\"doctest\",\"email\","      \
+	"\"enum\",\"errno\",\"fnmatch\",\"fractions\",\"functools\",\"gc\",\"getopt\",\"glob\","   \
+	"\"graphlib\",\"gzip\",\"hashlib\",\"heapq\",\"hmac\",\"html\",\"importlib\",\"inspect\"," \
+	"\"io\",\"ipaddress\",\"itertools\",\"json\",\"keyword\",\"linecache\",\"locale\","        \
+	"\"logging\",\"lzma\",\"math\",\"mimetypes\",\"numbers\",\"operator\",\"os\",\"pathlib\"," \
+	"\"pickle\",\"platform\",\"pprint\",\"queue\",\"random\",\"re\",\"reprlib\",\"sched\","    \
+	"\"secrets\",\"select\",\"shutil\",\"signal\",\"sqlite3\",\"stat\",\"statistics\","        \
+	"\"string\",\"stringprep\",\"struct\",\"sys\",\"tempfile\",\"textwrap\",\"threading\","    \
+	"\"time\",\"timeit\",\"token\",\"tokenize\",\"traceback\",\"tracemalloc\",\"types\","      \
+	"\"typing\",\"unicodedata\",\"unittest\",\"urllib.parse\",\"uuid\",\"warnings\","          \
+	"\"weakref\",\"xml\",\"zipfile\",\"zlib\",\"zoneinfo\","                                   \
 	"\"numpy\",\"pandas\",\"matplotlib\",\"scipy\",\"dateutil\",\"pytz\",\"PIL\""
 
 static const struct {
 	const char *name;
 	const char *text;
 } templates[] = {
-	{ "default",
-	  "{\"name\":\"default\",\"imports\":{\"mode\":\"deny\",\"names\":[" DENY_LIST "]}}" },
-	{ "data-science",
-	  "{\"name\":\"data-science\",\"imports\":{\"mode\":\"allow\",\"names\":[" DATA_LIST "]}}" },
-	{ "strict",
-	  "{\"name\":\"strict\",\"limits\":{\"wall_ms\":5000,\"cpu_ms\":5000,"
-	  "\"memory_bytes\":268435456,\"stdout_bytes\":262144,\"stderr_bytes\":262144,"
-	  "\"result_bytes\":1048576,\"workspace_bytes\":16777216,\"workspace_files\":128,"
-	  "\"open_files\":64,\"processes\":16},"
-	  "\"imports\":{\"mode\":\"deny\",\"names\":[" DENY_LIST "]},\"require\":6}" },
+	{"default",
+	 "{\"name\":\"default\",\"imports\":{\"mode\":\"deny\",\"names\":[" DENY_LIST "]}}"},
+	{"data-science",
+	 "{\"name\":\"data-science\",\"imports\":{\"mode\":\"allow\",\"names\":[" DATA_LIST "]}}"},
+	{"strict", "{\"name\":\"strict\",\"limits\":{\"wall_ms\":5000,\"cpu_ms\":5000,"
+		   "\"memory_bytes\":268435456,\"stdout_bytes\":262144,\"stderr_bytes\":262144,"
+		   "\"result_bytes\":1048576,\"workspace_bytes\":16777216,\"workspace_files\":128,"
+		   "\"open_files\":64,\"processes\":16},"
+		   "\"imports\":{\"mode\":\"deny\",\"names\":[" DENY_LIST "]},\"require\":6}"},
 };
 
 const char *policy_template(size_t index, const char **name)

@@ -113,8 +113,8 @@ static int advance(struct psb_sandbox *sandbox, struct psb_error *err)
 static void sleep_until_news(struct psb_sandbox *sandbox, uint64_t left_us)
 {
 	struct pollfd fds[2] = {
-		{ .fd = sandbox->ops->template_fd(sandbox->tmpl), .events = POLLIN },
-		{ .fd = sandbox->wake_fd, .events = POLLIN },
+		{.fd = sandbox->ops->template_fd(sandbox->tmpl), .events = POLLIN},
+		{.fd = sandbox->wake_fd, .events = POLLIN},
 	};
 	uint64_t left_ms = left_us / 1000 + 1;
 
@@ -126,7 +126,7 @@ int pool_wait(struct psb_sandbox *sandbox, size_t wanted, uint64_t deadline_us,
 	      struct psb_error *err)
 {
 	for (;;) {
-		struct psb_error reason = { .message = "" };
+		struct psb_error reason = {.message = ""};
 		uint64_t now;
 		int error = choose_engine(sandbox, err);
 

@@ -22,7 +22,7 @@ const struct engine_ops *const registry_engines[] = {
 
 static void fill_info(const struct engine_ops *ops, struct psb_engine_info *info)
 {
-	struct engine_probe probe = { .available = false };
+	struct engine_probe probe = {.available = false};
 
 	ops->probe(NULL, &probe);
 	(void)snprintf(info->name, sizeof(info->name), "%s", ops->name);

@@ -146,5 +146,5 @@ void report_free(struct guest_report *report)
 	free(report->traceback);
 	for (size_t i = 0; i < report->denied_count; i++)
 		free(report->denied_imports[i]);
-	*report = (struct guest_report){ .present = false };
+	*report = (struct guest_report){.present = false};
 }

@@ -15,14 +15,14 @@
 #define REPORT_MAX_NAME_BYTES 256u
 
 struct guest_report {
-	bool present;       /* a well-formed end frame came */
-	int status;         /* PSB_OK, PSB_ERROR or PSB_EXIT */
-	int32_t exit_code;  /* of PSB_EXIT, 0..255 */
+	bool present;      /* a well-formed end frame came */
+	int status;        /* PSB_OK, PSB_ERROR or PSB_EXIT */
+	int32_t exit_code; /* of PSB_EXIT, 0..255 */
 	bool has_result;
-	char *error_type;   /* owned, or NULL */
+	char *error_type; /* owned, or NULL */
 	char *error_message;
 	char *traceback;
-	int64_t error_line; /* 0: unknown */
+	int64_t error_line;      /* 0: unknown */
 	unsigned int limits_hit; /* bits of enum limit_name */
 	char *denied_imports[REPORT_MAX_DENIED];
 	size_t denied_count;

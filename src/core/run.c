@@ -22,7 +22,7 @@
 
 int run_init(struct run *run, struct psb_sandbox *sandbox, const struct job *job)
 {
-	*run = (struct run){ .sandbox = sandbox, .job = job };
+	*run = (struct run){.sandbox = sandbox, .job = job};
 	buffer_init(&run->streams[0].kept, job->limits.stdout_bytes);
 	buffer_init(&run->streams[1].kept, job->limits.stderr_bytes);
 	run->decoder = frame_decoder_new(job->token, job->limits.result_bytes);
@@ -65,14 +65,13 @@ static void show(struct run *run, int index, size_t from)
 
 	if (request->on_output && stream->kept.len > from)
 		request->on_output(request->context, index == 0 ? PSB_STDOUT : PSB_STDERR,
-				   (const char *)stream->kept.data + from,
-				   stream->kept.len - from);
+				   (const char *)stream->kept.data + from, stream->kept.len - from);
 }
 
 static void take_output(struct run *run, int index, const uint8_t *data, size_t len)
 {
 	struct run_stream *stream = &run->streams[index];
-	struct keep_context keeping = { run, stream };
+	struct keep_context keeping = {run, stream};
 	size_t before = stream->kept.len;
 
 	stream->seen += len;
@@ -157,7 +156,7 @@ static size_t gather_fds(const struct run *run, struct pollfd fds[ENGINE_MAX_POL
 
 	/* Once stopped, a cancel has nothing to say any more. */
 	if (!run->stopped)
-		fds[count++] = (struct pollfd){ .fd = run->sandbox->wake_fd, .events = POLLIN };
+		fds[count++] = (struct pollfd){.fd = run->sandbox->wake_fd, .events = POLLIN};
 	return count;
 }
 
@@ -206,7 +205,7 @@ static bool has_ended(const struct run *run)
 
 static void pump_until_end(struct run *run)
 {
-	const struct engine_sink sink = { take_stdout, take_stderr, take_frames, run };
+	const struct engine_sink sink = {take_stdout, take_stderr, take_frames, run};
 	const struct engine_ops *ops = run->sandbox->ops;
 
 	for (;;) {
@@ -232,7 +231,7 @@ static void pump_until_end(struct run *run)
 static void finish_streams(struct run *run)
 {
 	for (int i = 0; i < 2; i++) {
-		struct keep_context keeping = { run, &run->streams[i] };
+		struct keep_context keeping = {run, &run->streams[i]};
 		size_t before = run->streams[i].kept.len;
 
 		utf8_stream_finish(&run->streams[i].utf8, keep, &keeping);

@@ -68,8 +68,7 @@ static int copy_texts(struct psb_sandbox *sandbox, const struct psb_options *opt
 	if (!error)
 		error = copy_text("preload", options->preload, 1024, "", &sandbox->preload, err);
 	if (!error)
-		error = copy_text("tenant", options->tenant, 255, "default", &sandbox->tenant,
-				  err);
+		error = copy_text("tenant", options->tenant, 255, "default", &sandbox->tenant, err);
 	if (error)
 		return error;
 	sandbox->libexec = libexec_find(options->libexec);
@@ -140,7 +139,7 @@ static int copy_options(struct psb_sandbox *sandbox, const struct psb_options *o
 /* An engine that cannot start is no error of the call: psb_execute() reports it. */
 static void start_engine(struct psb_sandbox *sandbox)
 {
-	struct psb_error reason = { .message = "" };
+	struct psb_error reason = {.message = ""};
 
 	while (choose_engine(sandbox, &reason) == 0) {
 		if (pool_fill(sandbox, &reason) == 0)
@@ -271,8 +270,8 @@ void psb_cancel_current(psb_sandbox *sandbox)
 	uint64_t one = 1;
 	int saved = errno;
 
-	if (sandbox && atomic_compare_exchange_strong(&sandbox->run_state, &expected,
-						      RUN_CANCELLED)) {
+	if (sandbox &&
+	    atomic_compare_exchange_strong(&sandbox->run_state, &expected, RUN_CANCELLED)) {
 		ssize_t ignored = write(sandbox->wake_fd, &one, sizeof(one));
 
 		(void)ignored;

@@ -62,8 +62,8 @@ static void compress(uint32_t state[8], const uint8_t block[64])
 
 void sha256_init(struct sha256 *hash)
 {
-	static const uint32_t initial[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-					     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
+	static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+					    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
 	memset(hash, 0, sizeof(*hash));
 	memcpy(hash->state, initial, sizeof(initial));
@@ -88,7 +88,7 @@ void sha256_update(struct sha256 *hash, const void *data, size_t len)
 
 void sha256_final(struct sha256 *hash, uint8_t digest[32])
 {
-	static const uint8_t padding[64] = { 0x80 };
+	static const uint8_t padding[64] = {0x80};
 	uint64_t bits = hash->total_bytes * 8;
 	uint8_t tail[8];
 	size_t used = (size_t)(hash->total_bytes % 64);

@@ -9,23 +9,23 @@
 
 #include <string.h>
 
-static const uint8_t replacement[3] = { 0xef, 0xbf, 0xbd };
+static const uint8_t replacement[3] = {0xef, 0xbf, 0xbd};
 
 struct lead {
 	int len;
-	uint8_t low;  /* range of the second byte */
+	uint8_t low; /* range of the second byte */
 	uint8_t high;
 };
 
 static struct lead lead_of(uint8_t byte)
 {
 	if (byte >= 0xc2 && byte <= 0xdf)
-		return (struct lead){ 2, 0x80, 0xbf };
+		return (struct lead){2, 0x80, 0xbf};
 	if (byte >= 0xe0 && byte <= 0xef)
-		return (struct lead){ 3, byte == 0xe0 ? 0xa0 : 0x80, byte == 0xed ? 0x9f : 0xbf };
+		return (struct lead){3, byte == 0xe0 ? 0xa0 : 0x80, byte == 0xed ? 0x9f : 0xbf};
 	if (byte >= 0xf0 && byte <= 0xf4)
-		return (struct lead){ 4, byte == 0xf0 ? 0x90 : 0x80, byte == 0xf4 ? 0x8f : 0xbf };
-	return (struct lead){ 0, 0, 0 };
+		return (struct lead){4, byte == 0xf0 ? 0x90 : 0x80, byte == 0xf4 ? 0x8f : 0xbf};
+	return (struct lead){0, 0, 0};
 }
 
 int utf8_char(const uint8_t *data, size_t len)

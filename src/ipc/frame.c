@@ -127,8 +127,7 @@ static int feed_header(struct frame_decoder *decoder, const uint8_t *data, size_
 	return header_done(decoder);
 }
 
-static int feed_body(struct frame_decoder *decoder, const uint8_t *data, size_t len,
-		     size_t *taken)
+static int feed_body(struct frame_decoder *decoder, const uint8_t *data, size_t len, size_t *taken)
 {
 	int error = 0;
 
@@ -147,9 +146,8 @@ int frame_decoder_feed(struct frame_decoder *decoder, const uint8_t *data, size_
 {
 	while (len > 0 && decoder->state != STATE_DONE) {
 		size_t taken = 0;
-		int error = decoder->state == STATE_HEADER
-				    ? feed_header(decoder, data, len, &taken)
-				    : feed_body(decoder, data, len, &taken);
+		int error = decoder->state == STATE_HEADER ? feed_header(decoder, data, len, &taken)
+							   : feed_body(decoder, data, len, &taken);
 
 		if (error)
 			return error;

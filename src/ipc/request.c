@@ -39,8 +39,7 @@ static uint64_t total_len(const struct request_parts *parts)
 	uint64_t total = REQUEST_HEADER_BYTES;
 
 	if (parts->source_len > REQUEST_MAX_SOURCE_BYTES ||
-	    parts->inputs_len > REQUEST_MAX_INPUTS_BYTES ||
-	    parts->options_len > MAX_OPTIONS_BYTES)
+	    parts->inputs_len > REQUEST_MAX_INPUTS_BYTES || parts->options_len > MAX_OPTIONS_BYTES)
 		return 0;
 	total += parts->source_len + parts->inputs_len + parts->options_len;
 	for (size_t i = 0; i < parts->file_count; i++) {

@@ -12,7 +12,7 @@
 struct conformance_case {
 	const char *name;
 	const char *source;
-	size_t source_len;  /* 0: strlen(source) */
+	size_t source_len; /* 0: strlen(source) */
 	const char *inputs;
 	const char *policy; /* NULL: default */
 	int status;

@@ -6,6 +6,7 @@
 #include "fake_engine.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -34,8 +35,8 @@ struct fake_script fake_scripts[2];
 struct fake_counts fake_counts[2];
 
 static const struct fake_step ok_steps[] = {
-	{ STEP_END, "{\"status\":\"ok\",\"has_result\":false}", 0, 0 },
-	{ STEP_END_OF_SCRIPT, NULL, 0, 0 },
+	{STEP_END, "{\"status\":\"ok\",\"has_result\":false}", 0, 0},
+	{STEP_END_OF_SCRIPT, NULL, 0, 0},
 };
 
 void fake_reset(void)
@@ -66,7 +67,8 @@ static void fake_probe(int index, struct engine_probe *out)
 	out->available = !fails(index, FAKE_NO_PROBE);
 	out->level = fake_scripts[index].level;
 	if (!out->available)
-		strcpy(out->missing, "the fake host lacks everything");
+		(void)snprintf(out->missing, sizeof(out->missing), "%s",
+			       "the fake host lacks everything");
 }
 
 static int fake_plan(int index, struct plan *plan, struct psb_error *err)
@@ -76,7 +78,7 @@ static int fake_plan(int index, struct plan *plan, struct psb_error *err)
 	plan->level = fake_scripts[index].level;
 	for (int i = 0; i < CONTROL_COUNT; i++)
 		plan->controls[i].by = i == CONTROL_imports ? BY_ADVISORY : BY_KERNEL;
-	strcpy(plan->python_version, "3.0");
+	memcpy(plan->python_version, "3.0", 4);
 	return 0;
 }
 
@@ -160,8 +162,8 @@ static size_t fake_pollfds(const struct engine_instance *instance,
 			   struct pollfd fds[ENGINE_MAX_POLLFDS])
 {
 	/* A hanging guest makes no noise. */
-	fds[0] = (struct pollfd){ .fd = instance->tmpl->fd,
-				  .events = instance->hanging ? 0 : POLLIN };
+	fds[0] =
+		(struct pollfd){.fd = instance->tmpl->fd, .events = instance->hanging ? 0 : POLLIN};
 	return 1;
 }
 
@@ -204,23 +206,12 @@ static void play(const struct engine_instance *instance, const struct engine_sin
 	size_t len = step->len ? step->len : strlen(step->data);
 
 	switch (step->kind) {
-	case STEP_STDOUT:
-		deliver(sink->on_stdout, sink->context, data, len, piece);
-		break;
-	case STEP_STDERR:
-		deliver(sink->on_stderr, sink->context, data, len, piece);
-		break;
-	case STEP_RESULT:
-		deliver_frame(instance, sink, FRAME_RESULT, data, len);
-		break;
-	case STEP_END:
-		deliver_frame(instance, sink, FRAME_END, data, len);
-		break;
-	case STEP_RAW:
-		deliver(sink->on_frames, sink->context, data, len, piece);
-		break;
-	case STEP_END_OF_SCRIPT:
-		break;
+	case STEP_STDOUT: deliver(sink->on_stdout, sink->context, data, len, piece); break;
+	case STEP_STDERR: deliver(sink->on_stderr, sink->context, data, len, piece); break;
+	case STEP_RESULT: deliver_frame(instance, sink, FRAME_RESULT, data, len); break;
+	case STEP_END: deliver_frame(instance, sink, FRAME_END, data, len); break;
+	case STEP_RAW: deliver(sink->on_frames, sink->context, data, len, piece); break;
+	case STEP_END_OF_SCRIPT: break;
 	}
 }
 

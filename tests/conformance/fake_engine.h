@@ -10,37 +10,44 @@
 
 enum fake_fail {
 	FAKE_GOOD,
-	FAKE_NO_PROBE,    /* the host lacks what it needs */
+	FAKE_NO_PROBE, /* the host lacks what it needs */
 	FAKE_NO_PLAN,
 	FAKE_NO_TEMPLATE,
-	FAKE_NO_TURN,     /* the template dies at the first turn */
+	FAKE_NO_TURN, /* the template dies at the first turn */
 	FAKE_NO_PREPARE,
-	FAKE_NO_READY,    /* instances fail before they are ready */
+	FAKE_NO_READY, /* instances fail before they are ready */
 	FAKE_NO_START,
 	FAKE_NO_PUMP,     /* the instance is lost while it runs */
 	FAKE_DIES_IN_RUN, /* the template dies while an instance runs */
 	FAKE_NO_WORKSPACE,
 };
 
-enum fake_step_kind { STEP_END_OF_SCRIPT, STEP_STDOUT, STEP_STDERR, STEP_RESULT, STEP_END, STEP_RAW };
+enum fake_step_kind {
+	STEP_END_OF_SCRIPT,
+	STEP_STDOUT,
+	STEP_STDERR,
+	STEP_RESULT,
+	STEP_END,
+	STEP_RAW
+};
 
 struct fake_step {
 	enum fake_step_kind kind;
 	const char *data;
-	size_t len; /* 0: strlen(data) */
+	size_t len;          /* 0: strlen(data) */
 	unsigned int repeat; /* how often; 0 is once */
 };
 
 struct fake_script {
 	enum fake_fail fail;
-	unsigned int fail_count;   /* how many times it fails before it works; 0: always */
+	unsigned int fail_count; /* how many times it fails before it works; 0: always */
 	int level;
 	const struct fake_step *steps; /* delivered one per pump */
-	size_t piece;              /* deliver in pieces of this size; 0: whole */
-	bool hang;                 /* after the script: runs on until it is stopped */
-	bool deaf;                 /* ... and stop() does not end it */
-	struct evidence evidence;  /* claimed at the end */
-	const char *workspace;     /* directory handed out as the workspace */
+	size_t piece;                  /* deliver in pieces of this size; 0: whole */
+	bool hang;                     /* after the script: runs on until it is stopped */
+	bool deaf;                     /* ... and stop() does not end it */
+	struct evidence evidence;      /* claimed at the end */
+	const char *workspace;         /* directory handed out as the workspace */
 };
 
 /* What the core did, for assertions. */

@@ -123,7 +123,7 @@ static void run_policy(const char *engine, const char *policy)
 
 int main(int argc, char **argv)
 {
-	struct psb_engine_info info = { .size = sizeof(info) };
+	struct psb_engine_info info = {.size = sizeof(info)};
 	int ran = 0;
 
 	for (size_t i = 0; psb_engine_at(i, &info, NULL) == 0; i++) {

@@ -5,8 +5,8 @@
 #include "../conformance/fake_engine.h"
 #include "core/sandbox.h"
 
-static const struct engine_ops *const only_a[] = { &fake_engine_a, NULL };
-static const struct engine_ops *const b_then_a[] = { &fake_engine_b, &fake_engine_a, NULL };
+static const struct engine_ops *const only_a[] = {&fake_engine_a, NULL};
+static const struct engine_ops *const b_then_a[] = {&fake_engine_b, &fake_engine_a, NULL};
 
 static inline int open_fake(const struct engine_ops *const *engines, psb_sandbox **out,
 			    struct psb_error *err)

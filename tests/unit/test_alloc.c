@@ -92,19 +92,23 @@ void __wrap_free(void *memory)
 }
 
 static const struct fake_step steps[] = {
-	{ STEP_STDOUT, "some output \xff", 0, 0 },
-	{ STEP_STDERR, "some more", 0, 0 },
-	{ STEP_RESULT, "{\"a\":1,\"b\":[2,3],\"c\":4,\"d\":5,\"e\":6,\"f\":7,\"g\":8,\"h\":9,"
-		       "\"i\":10,\"j\":11}", 0, 0 },
-	{ STEP_END, "{\"status\":\"error\",\"has_result\":true,\"error\":{\"type\":\"T\","
-		    "\"message\":\"m\",\"traceback\":\"t\"},\"denied_imports\":[\"x\",\"y\"]}", 0, 0 },
-	{ STEP_END_OF_SCRIPT, NULL, 0, 0 },
+	{STEP_STDOUT, "some output \xff", 0, 0},
+	{STEP_STDERR, "some more", 0, 0},
+	{STEP_RESULT,
+	 "{\"a\":1,\"b\":[2,3],\"c\":4,\"d\":5,\"e\":6,\"f\":7,\"g\":8,\"h\":9,"
+	 "\"i\":10,\"j\":11}",
+	 0, 0},
+	{STEP_END,
+	 "{\"status\":\"error\",\"has_result\":true,\"error\":{\"type\":\"T\","
+	 "\"message\":\"m\",\"traceback\":\"t\"},\"denied_imports\":[\"x\",\"y\"]}",
+	 0, 0},
+	{STEP_END_OF_SCRIPT, NULL, 0, 0},
 };
 
 static int execute_all(psb_sandbox *sandbox)
 {
-	const struct psb_file file = { "name", NULL, "data", 4 };
-	const char *env[] = { "A=1", NULL };
+	const struct psb_file file = {"name", NULL, "data", 4};
+	const char *env[] = {"A=1", NULL};
 	struct psb_request request;
 	psb_outcome *outcome = NULL;
 	int code;
@@ -170,7 +174,7 @@ static void every_allocation_may_fail(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_allocation_may_fail) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

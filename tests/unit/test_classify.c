@@ -11,28 +11,44 @@ struct world {
 	struct guest_report report;
 };
 
-enum row { CANCELLED, DENIED, MEMORY, STDOUT, STDERR, RESULT, WORKSPACE, CPU, WALL, CRASH,
-	   REPORT_OK, REPORT_ERROR, REPORT_EXIT, EXITED, PROCESSES, ROW_COUNT };
+enum row {
+	CANCELLED,
+	DENIED,
+	MEMORY,
+	STDOUT,
+	STDERR,
+	RESULT,
+	WORKSPACE,
+	CPU,
+	WALL,
+	CRASH,
+	REPORT_OK,
+	REPORT_ERROR,
+	REPORT_EXIT,
+	EXITED,
+	PROCESSES,
+	ROW_COUNT
+};
 
 static const struct {
 	int status;
 	enum limit_name limit;
 } expected[ROW_COUNT] = {
-	[CANCELLED] = { PSB_CANCELLED, LIMIT_NONE },
-	[DENIED] = { PSB_DENIED, LIMIT_NONE },
-	[MEMORY] = { PSB_MEMORY_LIMIT, LIMIT_memory },
-	[STDOUT] = { PSB_OUTPUT_LIMIT, LIMIT_stdout },
-	[STDERR] = { PSB_OUTPUT_LIMIT, LIMIT_stderr },
-	[RESULT] = { PSB_RESULT_LIMIT, LIMIT_result },
-	[WORKSPACE] = { PSB_DISK_LIMIT, LIMIT_workspace },
-	[CPU] = { PSB_CPU_LIMIT, LIMIT_cpu },
-	[WALL] = { PSB_TIMEOUT, LIMIT_wall },
-	[CRASH] = { PSB_CRASH, LIMIT_NONE },
-	[REPORT_OK] = { PSB_OK, LIMIT_NONE },
-	[REPORT_ERROR] = { PSB_ERROR, LIMIT_NONE },
-	[REPORT_EXIT] = { PSB_EXIT, LIMIT_NONE },
-	[EXITED] = { PSB_EXIT, LIMIT_NONE },
-	[PROCESSES] = { PSB_PROCESS_LIMIT, LIMIT_processes },
+	[CANCELLED] = {PSB_CANCELLED, LIMIT_NONE},
+	[DENIED] = {PSB_DENIED, LIMIT_NONE},
+	[MEMORY] = {PSB_MEMORY_LIMIT, LIMIT_memory},
+	[STDOUT] = {PSB_OUTPUT_LIMIT, LIMIT_stdout},
+	[STDERR] = {PSB_OUTPUT_LIMIT, LIMIT_stderr},
+	[RESULT] = {PSB_RESULT_LIMIT, LIMIT_result},
+	[WORKSPACE] = {PSB_DISK_LIMIT, LIMIT_workspace},
+	[CPU] = {PSB_CPU_LIMIT, LIMIT_cpu},
+	[WALL] = {PSB_TIMEOUT, LIMIT_wall},
+	[CRASH] = {PSB_CRASH, LIMIT_NONE},
+	[REPORT_OK] = {PSB_OK, LIMIT_NONE},
+	[REPORT_ERROR] = {PSB_ERROR, LIMIT_NONE},
+	[REPORT_EXIT] = {PSB_EXIT, LIMIT_NONE},
+	[EXITED] = {PSB_EXIT, LIMIT_NONE},
+	[PROCESSES] = {PSB_PROCESS_LIMIT, LIMIT_processes},
 };
 
 static void set_report(struct world *world, int status)
@@ -85,7 +101,7 @@ static void every_row_and_every_pair(void **state)
 	(void)state;
 	for (int a = 0; a < ROW_COUNT; a++) {
 		for (int b = a; b < ROW_COUNT; b++) {
-			struct world world = { .evidence.ended = true };
+			struct world world = {.evidence.ended = true};
 			struct verdict verdict;
 
 			apply(&world, (enum row)a);
@@ -107,7 +123,7 @@ static void every_row_and_every_pair(void **state)
 
 static void nothing_at_all_is_unknown(void **state)
 {
-	struct world world = { .evidence.ended = true };
+	struct world world = {.evidence.ended = true};
 
 	(void)state;
 	assert_int_equal(judge(&world).status, PSB_UNKNOWN);
@@ -118,7 +134,7 @@ static void nothing_at_all_is_unknown(void **state)
 
 static void codes_and_signals_come_along(void **state)
 {
-	struct world world = { .evidence.ended = true };
+	struct world world = {.evidence.ended = true};
 
 	(void)state;
 	apply(&world, EXITED);
@@ -128,14 +144,14 @@ static void codes_and_signals_come_along(void **state)
 	apply(&world, CRASH);
 	assert_int_equal(judge(&world).signal_number, 11);
 	assert_int_equal(judge(&world).exit_code, 0);
-	world = (struct world){ .evidence = { .ended = true, .exited = true } };
+	world = (struct world){.evidence = {.ended = true, .exited = true}};
 	assert_int_equal(judge(&world).status, PSB_EXIT);
 	assert_int_equal(judge(&world).exit_code, 0);
 }
 
 static void soft_limits_only_show_in_the_list(void **state)
 {
-	struct world world = { .evidence = { .ended = true, .memory_limit_hit = true } };
+	struct world world = {.evidence = {.ended = true, .memory_limit_hit = true}};
 	struct verdict verdict;
 
 	(void)state;
@@ -151,7 +167,7 @@ static void soft_limits_only_show_in_the_list(void **state)
 
 static void a_bad_result_is_an_error(void **state)
 {
-	struct world world = { .evidence.ended = true, .facts.result_invalid = true };
+	struct world world = {.evidence.ended = true, .facts.result_invalid = true};
 
 	(void)state;
 	apply(&world, REPORT_OK);
@@ -160,7 +176,7 @@ static void a_bad_result_is_an_error(void **state)
 
 static void a_silent_engine_is_a_timeout(void **state)
 {
-	struct world world = { .facts.overdue = true };
+	struct world world = {.facts.overdue = true};
 
 	(void)state;
 	assert_int_equal(judge(&world).status, PSB_TIMEOUT);

@@ -11,9 +11,18 @@
 #include "core/json_read.h"
 #include "fixture.h"
 
-#define END_OK { STEP_END, "{\"status\":\"ok\",\"has_result\":true}", 0, 0 }
-#define END_PLAIN { STEP_END, "{\"status\":\"ok\"}", 0, 0 }
-#define DONE { STEP_END_OF_SCRIPT, NULL, 0, 0 }
+#define END_OK                                                                                     \
+	{                                                                                          \
+		STEP_END, "{\"status\":\"ok\",\"has_result\":true}", 0, 0                          \
+	}
+#define END_PLAIN                                                                                  \
+	{                                                                                          \
+		STEP_END, "{\"status\":\"ok\"}", 0, 0                                              \
+	}
+#define DONE                                                                                       \
+	{                                                                                          \
+		STEP_END_OF_SCRIPT, NULL, 0, 0                                                     \
+	}
 
 static psb_sandbox *sandbox;
 static struct psb_request request;
@@ -55,17 +64,19 @@ static psb_outcome *play(const struct fake_step *steps)
 		fail_msg("%s", err.message);
 	json = psb_outcome_json(outcome, &len);
 	assert_non_null(json);
-	assert_int_equal(json_check((const uint8_t *)json, len, JSON_OBJECT_ONLY | JSON_PORTABLE,
-				    NULL), 0);
+	assert_int_equal(
+		json_check((const uint8_t *)json, len, JSON_OBJECT_ONLY | JSON_PORTABLE, NULL), 0);
 	assert_ptr_equal(psb_outcome_json(outcome, NULL), json);
 	return outcome;
 }
 
 static void a_result_is_joined_and_kept(void **state)
 {
-	static const struct fake_step steps[] = { { STEP_RESULT, "[1,", 0, 0 },
-						  { STEP_RAW, "noise", 0, 0 },
-						  { STEP_RESULT, "\"\\u00e9\"]", 0, 0 }, END_OK, DONE };
+	static const struct fake_step steps[] = {{STEP_RESULT, "[1,", 0, 0},
+						 {STEP_RAW, "noise", 0, 0},
+						 {STEP_RESULT, "\"\\u00e9\"]", 0, 0},
+						 END_OK,
+						 DONE};
 	size_t len = 0;
 
 	(void)state;
@@ -77,15 +88,15 @@ static void a_result_is_joined_and_kept(void **state)
 		assert_int_equal(psb_outcome_status(outcome), PSB_OK);
 		assert_string_equal(psb_outcome_result(outcome, &len), "[1,\"\\u00e9\"]");
 		assert_int_equal(len, 12);
-		assert_non_null(strstr(psb_outcome_json(outcome, NULL),
-				       "\"result\":[1,\"\\u00e9\"],"));
+		assert_non_null(
+			strstr(psb_outcome_json(outcome, NULL), "\"result\":[1,\"\\u00e9\"],"));
 		psb_outcome_free(outcome);
 	}
 }
 
 static void an_unset_result_is_absent(void **state)
 {
-	static const struct fake_step steps[] = { { STEP_RESULT, "1", 0, 0 }, END_PLAIN, DONE };
+	static const struct fake_step steps[] = {{STEP_RESULT, "1", 0, 0}, END_PLAIN, DONE};
 	psb_outcome *outcome = play(steps);
 
 	(void)state;
@@ -96,12 +107,13 @@ static void an_unset_result_is_absent(void **state)
 
 static void a_forged_result_is_an_error(void **state)
 {
-	static const char *const bad[] = { "{\"a\":1,\"a\":2}", "NaN", "[1", "1,\"status\":\"x\"",
-					   "\"\\ud800\"", "1e999", "\"\xff\"" };
+	static const char *const bad[] = {
+		"{\"a\":1,\"a\":2}", "NaN",   "[1",      "1,\"status\":\"x\"",
+		"\"\\ud800\"",       "1e999", "\"\xff\""};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		const struct fake_step steps[] = { { STEP_RESULT, bad[i], 0, 0 }, END_OK, DONE };
+		const struct fake_step steps[] = {{STEP_RESULT, bad[i], 0, 0}, END_OK, DONE};
 		psb_outcome *outcome = play(steps);
 
 		assert_int_equal(psb_outcome_status(outcome), PSB_ERROR);
@@ -113,8 +125,8 @@ static void a_forged_result_is_an_error(void **state)
 
 static void a_result_over_its_cap_ends_the_run(void **state)
 {
-	static const struct fake_step steps[] = { { STEP_RESULT, "\"0123456789\"", 0, 9 }, END_OK,
-						  DONE };
+	static const struct fake_step steps[] = {
+		{STEP_RESULT, "\"0123456789\"", 0, 9}, END_OK, DONE};
 	psb_outcome *outcome;
 
 	(void)state;
@@ -129,8 +141,8 @@ static void a_result_over_its_cap_ends_the_run(void **state)
 
 static void output_is_cut_at_a_character(void **state)
 {
-	static const struct fake_step steps[] = { { STEP_STDERR, "gr\xc3\xbc\xc3\x9f", 0, 0 },
-						  END_PLAIN, DONE };
+	static const struct fake_step steps[] = {
+		{STEP_STDERR, "gr\xc3\xbc\xc3\x9f", 0, 0}, END_PLAIN, DONE};
 	psb_outcome *outcome;
 	size_t len = 9;
 
@@ -140,8 +152,7 @@ static void output_is_cut_at_a_character(void **state)
 	assert_int_equal(psb_outcome_status(outcome), PSB_OK);
 	assert_string_equal(psb_outcome_stderr(outcome, &len), "gr\xc3\xbc");
 	assert_int_equal(len, 4);
-	assert_non_null(strstr(psb_outcome_json(outcome, NULL),
-			       "\"limits_hit\":[\"stderr\"]"));
+	assert_non_null(strstr(psb_outcome_json(outcome, NULL), "\"limits_hit\":[\"stderr\"]"));
 	assert_non_null(strstr(psb_outcome_json(outcome, NULL),
 			       "\"truncated\":{\"stdout\":false,\"stderr\":true}"));
 	psb_outcome_free(outcome);
@@ -149,10 +160,10 @@ static void output_is_cut_at_a_character(void **state)
 
 static void truncate_drains_64_times_the_cap(void **state)
 {
-	static const struct fake_step most[] = { { STEP_STDOUT, "0123456789", 0, 64 }, END_PLAIN,
-						 DONE };
-	static const struct fake_step more[] = { { STEP_STDOUT, "0123456789", 0, 66 }, END_PLAIN,
-						 DONE };
+	static const struct fake_step most[] = {
+		{STEP_STDOUT, "0123456789", 0, 64}, END_PLAIN, DONE};
+	static const struct fake_step more[] = {
+		{STEP_STDOUT, "0123456789", 0, 66}, END_PLAIN, DONE};
 	psb_outcome *outcome;
 
 	(void)state;
@@ -169,10 +180,9 @@ static void truncate_drains_64_times_the_cap(void **state)
 
 static void kill_ends_at_the_cap(void **state)
 {
-	static const struct fake_step fits[] = { { STEP_STDOUT, "0123456789", 0, 0 }, END_PLAIN,
-						 DONE };
-	static const struct fake_step over[] = { { STEP_STDOUT, "0123456789", 0, 0 },
-						 { STEP_STDOUT, "x", 0, 0 }, END_PLAIN, DONE };
+	static const struct fake_step fits[] = {{STEP_STDOUT, "0123456789", 0, 0}, END_PLAIN, DONE};
+	static const struct fake_step over[] = {
+		{STEP_STDOUT, "0123456789", 0, 0}, {STEP_STDOUT, "x", 0, 0}, END_PLAIN, DONE};
 	struct psb_options options;
 	psb_outcome *outcome;
 
@@ -207,18 +217,23 @@ static void hear(void *context, int stream, const char *data, size_t len)
 
 static void callbacks_get_what_the_outcome_has(void **state)
 {
-	static const struct fake_step steps[] = { { STEP_STDOUT, "a\xe2\x82", 0, 0 },
-						  { STEP_STDERR, "e\xff", 0, 0 },
-						  { STEP_STDOUT, "\xac" "b\xf0\x9f", 0, 0 },
-						  END_PLAIN, DONE };
-	struct heard heard = { .len = { 0 } };
+	static const struct fake_step steps[] = {{STEP_STDOUT, "a\xe2\x82", 0, 0},
+						 {STEP_STDERR, "e\xff", 0, 0},
+						 {STEP_STDOUT,
+						  "\xac"
+						  "b\xf0\x9f",
+						  0, 0},
+						 END_PLAIN,
+						 DONE};
+	struct heard heard = {.len = {0}};
 	psb_outcome *outcome;
 
 	(void)state;
 	request.on_output = hear;
 	request.context = &heard;
 	outcome = play(steps);
-	assert_string_equal(heard.text[0], "a\xe2\x82\xac" "b\xef\xbf\xbd");
+	assert_string_equal(heard.text[0], "a\xe2\x82\xac"
+					   "b\xef\xbf\xbd");
 	assert_string_equal(heard.text[1], "e\xef\xbf\xbd");
 	assert_string_equal(psb_outcome_stdout(outcome, NULL), heard.text[0]);
 	assert_string_equal(psb_outcome_stderr(outcome, NULL), heard.text[1]);
@@ -228,10 +243,12 @@ static void callbacks_get_what_the_outcome_has(void **state)
 static void errors_are_reported_as_sent(void **state)
 {
 	static const struct fake_step steps[] = {
-		{ STEP_END, "{\"status\":\"error\",\"error\":{\"type\":\"ValueError\",\"message\":"
-			    "\"bad\\u0000\",\"traceback\":\"Traceback\",\"line\":3},"
-			    "\"denied_imports\":[\"socket\"],\"limits_hit\":[\"memory\"]}", 0, 0 },
-		DONE };
+		{STEP_END,
+		 "{\"status\":\"error\",\"error\":{\"type\":\"ValueError\",\"message\":"
+		 "\"bad\\u0000\",\"traceback\":\"Traceback\",\"line\":3},"
+		 "\"denied_imports\":[\"socket\"],\"limits_hit\":[\"memory\"]}",
+		 0, 0},
+		DONE};
 	psb_outcome *outcome = play(steps);
 
 	(void)state;
@@ -247,8 +264,8 @@ static void errors_are_reported_as_sent(void **state)
 
 static void a_malformed_end_is_no_end(void **state)
 {
-	static const struct fake_step steps[] = { { STEP_END, "{\"status\":\"timeout\"}", 0, 0 },
-						  DONE };
+	static const struct fake_step steps[] = {{STEP_END, "{\"status\":\"timeout\"}", 0, 0},
+						 DONE};
 	psb_outcome *outcome = play(steps);
 
 	(void)state;
@@ -259,8 +276,8 @@ static void a_malformed_end_is_no_end(void **state)
 static void a_crash_shows_its_traceback(void **state)
 {
 	static const struct fake_step steps[] = {
-		{ STEP_RAW, "Fatal Python error: Segmentation fault\n\xff", 0, 0 }, DONE };
-	static const struct fake_step other[] = { { STEP_RAW, "hello", 0, 0 }, DONE };
+		{STEP_RAW, "Fatal Python error: Segmentation fault\n\xff", 0, 0}, DONE};
+	static const struct fake_step other[] = {{STEP_RAW, "hello", 0, 0}, DONE};
 	psb_outcome *outcome;
 
 	(void)state;
@@ -280,7 +297,7 @@ static void a_crash_shows_its_traceback(void **state)
 
 static void a_denied_call_is_named(void **state)
 {
-	static const struct fake_step none[] = { DONE };
+	static const struct fake_step none[] = {DONE};
 	psb_outcome *outcome;
 
 	(void)state;
@@ -299,7 +316,7 @@ static void a_denied_call_is_named(void **state)
 
 static void usage_is_the_evidence(void **state)
 {
-	static const struct fake_step none[] = { END_PLAIN, DONE };
+	static const struct fake_step none[] = {END_PLAIN, DONE};
 	psb_outcome *outcome;
 
 	(void)state;
@@ -319,7 +336,7 @@ static void usage_is_the_evidence(void **state)
 
 static void ids_differ(void **state)
 {
-	static const struct fake_step none[] = { END_PLAIN, DONE };
+	static const struct fake_step none[] = {END_PLAIN, DONE};
 	psb_outcome *a = play(none);
 	psb_outcome *b = play(none);
 
@@ -341,9 +358,9 @@ static int try_request(void)
 
 static void bad_calls_are_errors(void **state)
 {
-	const char *bad_env[] = { "A=1", "novalue", NULL };
-	const char *twice[] = { "A=1", "A=2", NULL };
-	const char *good[] = { "A=1", "AB=2", "C=", NULL };
+	const char *bad_env[] = {"A=1", "novalue", NULL};
+	const char *twice[] = {"A=1", "A=2", NULL};
+	const char *good[] = {"A=1", "AB=2", "C=", NULL};
 
 	(void)state;
 #define TRY(code, ...)                                                                             \
@@ -390,7 +407,7 @@ static void write_file(const char *name, const char *text)
 static int try_file(const char *guest_name, const char *host_name, const char *data)
 {
 	char path[256];
-	struct psb_file file = { guest_name, NULL, data, data ? strlen(data) : 0 };
+	struct psb_file file = {guest_name, NULL, data, data ? strlen(data) : 0};
 
 	if (host_name) {
 		(void)snprintf(path, sizeof(path), "%s/%s", scratch, host_name);
@@ -405,8 +422,8 @@ static int try_file(const char *guest_name, const char *host_name, const char *d
 
 static void input_files_are_opened_strictly(void **state)
 {
-	static const char *const bad_names[] = { "", "/a", "..", "a/../b", "a//b", "./a", "a/",
-						 "a\nb", "\xff" };
+	static const char *const bad_names[] = {"",    "/a", "..",   "a/../b", "a//b",
+						"./a", "a/", "a\nb", "\xff"};
 	char path[256];
 	size_t plain;
 
@@ -443,7 +460,7 @@ static void make_dir(const char *name)
 
 static psb_outcome *collect_into(const char *workspace, const char *output)
 {
-	static const struct fake_step none[] = { END_PLAIN, DONE };
+	static const struct fake_step none[] = {END_PLAIN, DONE};
 	static char paths[2][256];
 
 	(void)snprintf(paths[0], sizeof(paths[0]), "%s/%s", scratch, workspace);
@@ -590,26 +607,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_result_is_joined_and_kept),
-		T(an_unset_result_is_absent),
-		T(a_forged_result_is_an_error),
-		T(a_result_over_its_cap_ends_the_run),
-		T(output_is_cut_at_a_character),
-		T(truncate_drains_64_times_the_cap),
-		T(kill_ends_at_the_cap),
-		T(callbacks_get_what_the_outcome_has),
-		T(errors_are_reported_as_sent),
-		T(a_malformed_end_is_no_end),
-		T(a_crash_shows_its_traceback),
-		T(a_denied_call_is_named),
-		T(usage_is_the_evidence),
-		T(ids_differ),
-		T(bad_calls_are_errors),
-		T(input_files_are_opened_strictly),
-		T(only_regular_files_come_out),
-		T(output_follows_no_symlink_of_the_host_either),
-		T(caps_end_the_collection),
-		T(a_missing_workspace_is_an_error),
+		T(a_result_is_joined_and_kept),  T(an_unset_result_is_absent),
+		T(a_forged_result_is_an_error),  T(a_result_over_its_cap_ends_the_run),
+		T(output_is_cut_at_a_character), T(truncate_drains_64_times_the_cap),
+		T(kill_ends_at_the_cap),         T(callbacks_get_what_the_outcome_has),
+		T(errors_are_reported_as_sent),  T(a_malformed_end_is_no_end),
+		T(a_crash_shows_its_traceback),  T(a_denied_call_is_named),
+		T(usage_is_the_evidence),        T(ids_differ),
+		T(bad_calls_are_errors),         T(input_files_are_opened_strictly),
+		T(only_regular_files_come_out),  T(output_follows_no_symlink_of_the_host_either),
+		T(caps_end_the_collection),      T(a_missing_workspace_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

@@ -156,11 +156,17 @@ static uint64_t get_u64(const uint8_t *at)
 
 static void encodes_a_request(void **state)
 {
-	const struct request_file files[] = { { "a/b.txt", (const uint8_t *)"data", 4 },
-					      { "empty", NULL, 0 } };
-	struct request_parts parts = { .source = "x=1", .source_len = 3, .inputs = "{}",
-				       .inputs_len = 2, .options = "{\"a\":1}", .options_len = 7,
-				       .result_bytes = 12345, .files = files, .file_count = 2 };
+	const struct request_file files[] = {{"a/b.txt", (const uint8_t *)"data", 4},
+					     {"empty", NULL, 0}};
+	struct request_parts parts = {.source = "x=1",
+				      .source_len = 3,
+				      .inputs = "{}",
+				      .inputs_len = 2,
+				      .options = "{\"a\":1}",
+				      .options_len = 7,
+				      .result_bytes = 12345,
+				      .files = files,
+				      .file_count = 2};
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 
@@ -187,8 +193,8 @@ static void encodes_a_request(void **state)
 
 static void refuses_what_is_too_large(void **state)
 {
-	struct request_parts parts = { .source = "", .source_len = REQUEST_MAX_SOURCE_BYTES + 1 };
-	struct request_file file = { "f", NULL, SIZE_MAX };
+	struct request_parts parts = {.source = "", .source_len = REQUEST_MAX_SOURCE_BYTES + 1};
+	struct request_file file = {"f", NULL, SIZE_MAX};
 	uint8_t *bytes = NULL;
 	size_t len = 0;
 

@@ -18,10 +18,26 @@ static int check(const char *text, unsigned int flags, struct json_fault *fault)
 static void accepts_json(void **state)
 {
 	static const char *const good[] = {
-		"null", " true ", "false", "0", "-0", "1.5", "-12e+3", "1E9", "\"\"",
-		"\"\\u00e9\\n\\/\\ud83d\\ude00\"", "\"gr\xc3\xbc\xc3\x9f\"", "[]", "{}",
-		"[1,[2,{}],\"x\"]", "{\"a\":1,\"b\":{\"a\":2}}", "\n{\t\"a\" : [ ] }\r\n",
-		"[{\"a\":1},{\"a\":1}]", "{\"\":0}", "1e999", "123456789012345678901234567890",
+		"null",
+		" true ",
+		"false",
+		"0",
+		"-0",
+		"1.5",
+		"-12e+3",
+		"1E9",
+		"\"\"",
+		"\"\\u00e9\\n\\/\\ud83d\\ude00\"",
+		"\"gr\xc3\xbc\xc3\x9f\"",
+		"[]",
+		"{}",
+		"[1,[2,{}],\"x\"]",
+		"{\"a\":1,\"b\":{\"a\":2}}",
+		"\n{\t\"a\" : [ ] }\r\n",
+		"[{\"a\":1},{\"a\":1}]",
+		"{\"\":0}",
+		"1e999",
+		"123456789012345678901234567890",
 	};
 
 	(void)state;
@@ -35,20 +51,47 @@ static void refuses_the_rest_with_an_offset(void **state)
 		const char *text;
 		size_t offset;
 	} bad[] = {
-		{ "", 0 }, { " ", 1 }, { "nul", 0 }, { "NaN", 0 }, { "-Infinity", 0 }, { "01", 0 },
-		{ "1.", 0 }, { ".5", 0 }, { "+1", 0 }, { "1e", 0 }, { "0x10", 1 }, { "[1,]", 3 },
-		{ "[1 2]", 3 }, { "[", 1 }, { "]", 0 }, { "{\"a\"}", 4 }, { "{\"a\":}", 5 },
-		{ "{a:1}", 1 }, { "{\"a\":1,}", 7 }, { "{\"a\":1,\"a\":2}", 7 },
-		{ "{\"a\":1,\"\\u0061\":2}", 7 }, { "\"abc", 0 }, { "\"\t\"", 1 },
-		{ "\"\\x\"", 1 }, { "\"\\ud800\"", 1 }, { "\"\\udc00\"", 1 },
-		{ "\"\\ud800\\u0041\"", 1 }, { "\"\\u12g4\"", 1 }, { "\"\xff\"", 1 },
-		{ "\"\xed\xa0\x80\"", 1 }, { "1 2", 2 }, { "{} x", 3 }, { "[1}", 2 },
-		{ "'a'", 0 }, { "/**/1", 0 }, { "\xef\xbb\xbf{}", 0 },
+		{"", 0},
+		{" ", 1},
+		{"nul", 0},
+		{"NaN", 0},
+		{"-Infinity", 0},
+		{"01", 0},
+		{"1.", 0},
+		{".5", 0},
+		{"+1", 0},
+		{"1e", 0},
+		{"0x10", 1},
+		{"[1,]", 3},
+		{"[1 2]", 3},
+		{"[", 1},
+		{"]", 0},
+		{"{\"a\"}", 4},
+		{"{\"a\":}", 5},
+		{"{a:1}", 1},
+		{"{\"a\":1,}", 7},
+		{"{\"a\":1,\"a\":2}", 7},
+		{"{\"a\":1,\"\\u0061\":2}", 7},
+		{"\"abc", 0},
+		{"\"\t\"", 1},
+		{"\"\\x\"", 1},
+		{"\"\\ud800\"", 1},
+		{"\"\\udc00\"", 1},
+		{"\"\\ud800\\u0041\"", 1},
+		{"\"\\u12g4\"", 1},
+		{"\"\xff\"", 1},
+		{"\"\xed\xa0\x80\"", 1},
+		{"1 2", 2},
+		{"{} x", 3},
+		{"[1}", 2},
+		{"'a'", 0},
+		{"/**/1", 0},
+		{"\xef\xbb\xbf{}", 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct json_fault fault = { 999, NULL };
+		struct json_fault fault = {999, NULL};
 
 		assert_int_equal(check(bad[i].text, JSON_ANY, &fault), PSB_E_INVALID);
 		assert_int_equal(fault.offset, bad[i].offset);
@@ -83,12 +126,20 @@ static void depth_is_bounded(void **state)
 
 static void portable_numbers_fit_every_reader(void **state)
 {
-	static const char *const good[] = { "9223372036854775807", "-9223372036854775808",
-					    "1.7976931348623157e308", "0.0e999", "1e-999",
-					    "123456789012345678901234567890.0", "1e308" };
-	static const char *const bad[] = { "9223372036854775808", "-9223372036854775809",
-					   "1.8e308", "1e309", "1e999999999999", "18e307",
-					   "99999999999999999999" };
+	static const char *const good[] = {"9223372036854775807",
+					   "-9223372036854775808",
+					   "1.7976931348623157e308",
+					   "0.0e999",
+					   "1e-999",
+					   "123456789012345678901234567890.0",
+					   "1e308"};
+	static const char *const bad[] = {"9223372036854775808",
+					  "-9223372036854775809",
+					  "1.8e308",
+					  "1e309",
+					  "1e999999999999",
+					  "18e307",
+					  "99999999999999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(good); i++)
@@ -102,13 +153,14 @@ static void portable_numbers_fit_every_reader(void **state)
 /* An object with n distinct keys; the last repeats the first when `twice`. */
 static char *many_keys(size_t n, int twice)
 {
-	char *text = malloc(n * 16 + 64);
+	size_t size = n * 16 + 64;
+	char *text = malloc(size);
 	size_t at = 0;
 
 	text[at++] = '{';
 	for (size_t i = 0; i < n; i++)
-		at += (size_t)sprintf(text + at, "\"k%zu\":%zu,", i, i);
-	at += (size_t)sprintf(text + at, "\"%s\":0}", twice ? "k0" : "last");
+		at += (size_t)snprintf(text + at, size - at, "\"k%zu\":%zu,", i, i);
+	at += (size_t)snprintf(text + at, size - at, "\"%s\":0}", twice ? "k0" : "last");
 	return text;
 }
 
@@ -168,7 +220,7 @@ static void reads_members_and_items(void **state)
 
 static void integers_are_exact(void **state)
 {
-	static const char *const none[] = { "1.0", "1e3", "9223372036854775808", "\"1\"", "true" };
+	static const char *const none[] = {"1.0", "1e3", "9223372036854775808", "\"1\"", "true"};
 	int64_t number = 5;
 
 	(void)state;
@@ -191,7 +243,7 @@ static void writes_what_the_checker_accepts(void **state)
 	(void)state;
 	for (int i = 0; i < 128; i++)
 		all[i] = (char)i;
-	strcpy(all + 128, "\xc3\xbc\xe2\x80\xa8\xe2\x80\xa9");
+	memcpy(all + 128, "\xc3\xbc\xe2\x80\xa8\xe2\x80\xa9", 8);
 	buffer_init(&out, 10000);
 	json_writer_init(&writer, &out);
 	json_open(&writer, '{');

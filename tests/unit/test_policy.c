@@ -130,37 +130,37 @@ static void bad_policies_are_refused_with_a_path(void **state)
 		const char *text;
 		const char *says;
 	} bad[] = {
-		{ "nope", "no template \"nope\"" },
-		{ "{", "policy: byte 1" },
-		{ "{} x", "text after" },
-		{ "{\"nam\":\"x\"}", "unknown key \"nam\"" },
-		{ "{\"name\":1}", "policy.name: 1 is a number" },
-		{ "{\"name\":\"\"}", "policy.name" },
-		{ "{\"name\":\"a\",\"name\":\"b\"}", "a duplicate key" },
-		{ "{\"limits\":[]}", "policy.limits: [] is an array" },
-		{ "{\"limits\":{\"wall\":1}}", "policy.limits: unknown key \"wall\"" },
-		{ "{\"limits\":{\"wall_ms\":1.5}}", "policy.limits.wall_ms: 1.5" },
-		{ "{\"limits\":{\"wall_ms\":0}}", "policy.limits.wall_ms: 0" },
-		{ "{\"limits\":{\"wall_ms\":-1}}", "policy.limits.wall_ms: -1" },
-		{ "{\"limits\":{\"open_files\":10}}", "limits.open_files: 10 is not between" },
-		{ "{\"limits\":{\"on_output_limit\":\"x\"}}", "\"kill\" or \"truncate\"" },
-		{ "{\"imports\":{\"names\":[]}}", "\"mode\" is missing" },
-		{ "{\"imports\":{\"mode\":\"no\"}}", "policy.imports.mode" },
-		{ "{\"imports\":{\"mode\":\"deny\",\"names\":\"os\"}}", "policy.imports.names" },
-		{ "{\"imports\":{\"mode\":\"deny\",\"names\":[1]}}", "imports.names[0]: 1" },
-		{ "{\"imports\":{\"mode\":\"deny\",\"names\":[\"a\",\"b,c\"]}}", "names[1]" },
-		{ "{\"imports\":{\"mode\":\"deny\",\"names\":[\"a..b\"]}}", "no module name" },
-		{ "{\"imports\":{\"mode\":\"deny\",\"name\":[]}}", "policy.imports: unknown key" },
-		{ "{\"require\":0}", "policy.require: 0" },
-		{ "{\"require\":11}", "policy.require: 11" },
-		{ "{\"require\":\"walls\"}", "\"walls\" is neither" },
-		{ "{\"require\":true}", "policy.require: true is a boolean" },
+		{"nope", "no template \"nope\""},
+		{"{", "policy: byte 1"},
+		{"{} x", "text after"},
+		{"{\"nam\":\"x\"}", "unknown key \"nam\""},
+		{"{\"name\":1}", "policy.name: 1 is a number"},
+		{"{\"name\":\"\"}", "policy.name"},
+		{"{\"name\":\"a\",\"name\":\"b\"}", "a duplicate key"},
+		{"{\"limits\":[]}", "policy.limits: [] is an array"},
+		{"{\"limits\":{\"wall\":1}}", "policy.limits: unknown key \"wall\""},
+		{"{\"limits\":{\"wall_ms\":1.5}}", "policy.limits.wall_ms: 1.5"},
+		{"{\"limits\":{\"wall_ms\":0}}", "policy.limits.wall_ms: 0"},
+		{"{\"limits\":{\"wall_ms\":-1}}", "policy.limits.wall_ms: -1"},
+		{"{\"limits\":{\"open_files\":10}}", "limits.open_files: 10 is not between"},
+		{"{\"limits\":{\"on_output_limit\":\"x\"}}", "\"kill\" or \"truncate\""},
+		{"{\"imports\":{\"names\":[]}}", "\"mode\" is missing"},
+		{"{\"imports\":{\"mode\":\"no\"}}", "policy.imports.mode"},
+		{"{\"imports\":{\"mode\":\"deny\",\"names\":\"os\"}}", "policy.imports.names"},
+		{"{\"imports\":{\"mode\":\"deny\",\"names\":[1]}}", "imports.names[0]: 1"},
+		{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"a\",\"b,c\"]}}", "names[1]"},
+		{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"a..b\"]}}", "no module name"},
+		{"{\"imports\":{\"mode\":\"deny\",\"name\":[]}}", "policy.imports: unknown key"},
+		{"{\"require\":0}", "policy.require: 0"},
+		{"{\"require\":11}", "policy.require: 11"},
+		{"{\"require\":\"walls\"}", "\"walls\" is neither"},
+		{"{\"require\":true}", "policy.require: true is a boolean"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct policy policy;
-		struct psb_error err = { .message = "" };
+		struct psb_error err = {.message = ""};
 
 		assert_int_equal(policy_read(bad[i].text, &policy, &err), PSB_E_POLICY);
 		if (!strstr(err.message, bad[i].says))
@@ -176,12 +176,18 @@ static void the_digest_is_of_the_meaning(void **state)
 	struct policy c;
 
 	(void)state;
-	assert_int_equal(policy_read("{\"name\":\"x\",\"limits\":{\"wall_ms\":5,\"open_files\":20}}",
-				     &a, NULL), 0);
+	assert_int_equal(
+		policy_read("{\"name\":\"x\",\"limits\":{\"wall_ms\":5,\"open_files\":20}}", &a,
+			    NULL),
+		0);
 	assert_int_equal(policy_read(" {\"limits\": {\"open_files\":20, \"wall_ms\":5},"
-				     "\"name\":\"\\u0078\"}", &b, NULL), 0);
-	assert_int_equal(policy_read("{\"name\":\"x\",\"limits\":{\"wall_ms\":6,\"open_files\":20}}",
-				     &c, NULL), 0);
+				     "\"name\":\"\\u0078\"}",
+				     &b, NULL),
+			 0);
+	assert_int_equal(
+		policy_read("{\"name\":\"x\",\"limits\":{\"wall_ms\":6,\"open_files\":20}}", &c,
+			    NULL),
+		0);
 	assert_string_equal(a.sha256, b.sha256);
 	assert_string_not_equal(a.sha256, c.sha256);
 	policy_free(&a);
@@ -191,7 +197,7 @@ static void the_digest_is_of_the_meaning(void **state)
 
 static void floors_count_only_walls(void **state)
 {
-	struct plan plan = { .engine = "x", .level = 5 };
+	struct plan plan = {.engine = "x", .level = 5};
 
 	(void)state;
 	plan.controls[CONTROL_network].by = BY_KERNEL;
@@ -222,10 +228,14 @@ static void reads_an_end_frame(void **state)
 	struct guest_report report;
 
 	(void)state;
-	assert_int_equal(read_report(&report,
-		"{\"status\":\"exit\",\"exit_code\":300,\"error\":{\"type\":\"T\",\"message\":\"m\","
-		"\"traceback\":\"tb\",\"line\":7},\"limits_hit\":[\"memory\",\"evil\",3],"
-		"\"denied_imports\":[\"socket\"],\"has_result\":true,\"more\":[1]}"), 0);
+	assert_int_equal(
+		read_report(
+			&report,
+			"{\"status\":\"exit\",\"exit_code\":300,\"error\":{\"type\":\"T\","
+			"\"message\":\"m\","
+			"\"traceback\":\"tb\",\"line\":7},\"limits_hit\":[\"memory\",\"evil\",3],"
+			"\"denied_imports\":[\"socket\"],\"has_result\":true,\"more\":[1]}"),
+		0);
 	assert_true(report.present && report.has_result);
 	assert_int_equal(report.status, PSB_EXIT);
 	assert_int_equal(report.exit_code, 300 & 0xff);
@@ -240,13 +250,20 @@ static void reads_an_end_frame(void **state)
 static void malformed_end_frames_are_none(void **state)
 {
 	static const char *const bad[] = {
-		"", "[]", "{}", "{\"status\":\"timeout\"}", "{\"status\":\"unavailable\"}",
-		"{\"status\":1}", "{\"status\":\"ok\",\"error\":\"x\"}",
+		"",
+		"[]",
+		"{}",
+		"{\"status\":\"timeout\"}",
+		"{\"status\":\"unavailable\"}",
+		"{\"status\":1}",
+		"{\"status\":\"ok\",\"error\":\"x\"}",
 		"{\"status\":\"ok\",\"error\":{\"type\":1}}",
 		"{\"status\":\"ok\",\"error\":{\"type\":\"T\",\"line\":-1}}",
-		"{\"status\":\"ok\",\"exit_code\":\"1\"}", "{\"status\":\"ok\",\"limits_hit\":{}}",
+		"{\"status\":\"ok\",\"exit_code\":\"1\"}",
+		"{\"status\":\"ok\",\"limits_hit\":{}}",
 		"{\"status\":\"ok\",\"denied_imports\":[1]}",
-		"{\"status\":\"ok\",\"status\":\"error\"}", "{\"status\":\"ok\"",
+		"{\"status\":\"ok\",\"status\":\"error\"}",
+		"{\"status\":\"ok\"",
 	};
 
 	(void)state;

@@ -82,8 +82,8 @@ static void the_higher_level_is_taken(void **state)
 /* Whatever fails before start() is answered by the next engine, and said. */
 static void every_early_failure_falls_back(void **state)
 {
-	static const enum fake_fail early[] = { FAKE_NO_PROBE, FAKE_NO_PLAN, FAKE_NO_TEMPLATE,
-						FAKE_NO_PREPARE, FAKE_NO_READY, FAKE_NO_START };
+	static const enum fake_fail early[] = {FAKE_NO_PROBE,   FAKE_NO_PLAN,  FAKE_NO_TEMPLATE,
+					       FAKE_NO_PREPARE, FAKE_NO_READY, FAKE_NO_START};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(early); i++) {
@@ -107,8 +107,8 @@ static void every_early_failure_falls_back(void **state)
 
 static void without_an_engine_it_is_unavailable(void **state)
 {
-	static const enum fake_fail early[] = { FAKE_NO_PROBE, FAKE_NO_PLAN, FAKE_NO_TEMPLATE,
-						FAKE_NO_PREPARE, FAKE_NO_READY, FAKE_NO_START };
+	static const enum fake_fail early[] = {FAKE_NO_PROBE,   FAKE_NO_PLAN,  FAKE_NO_TEMPLATE,
+					       FAKE_NO_PREPARE, FAKE_NO_READY, FAKE_NO_START};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(early); i++) {
@@ -123,8 +123,7 @@ static void without_an_engine_it_is_unavailable(void **state)
 			assert_int_equal(psb_outcome_status(outcome), PSB_UNAVAILABLE);
 			assert_null(psb_outcome_engine(outcome));
 			assert_non_null(strstr(psb_outcome_error_message(outcome), "fake-a"));
-			assert_non_null(strstr(psb_outcome_json(outcome, NULL),
-					       "\"engine\":null"));
+			assert_non_null(strstr(psb_outcome_json(outcome, NULL), "\"engine\":null"));
 			psb_outcome_free(outcome);
 		}
 		assert_int_equal(fake_counts[0].starts, 0);
@@ -188,8 +187,8 @@ static void a_template_that_dies_is_opened_again(void **state)
 
 static void a_template_that_dies_in_a_run_takes_it_along(void **state)
 {
-	static const struct fake_step silent[] = { { STEP_STDOUT, "x", 0, 2 },
-						   { STEP_END_OF_SCRIPT, NULL, 0, 0 } };
+	static const struct fake_step silent[] = {{STEP_STDOUT, "x", 0, 2},
+						  {STEP_END_OF_SCRIPT, NULL, 0, 0}};
 	const struct fake_step *good = fake_scripts[0].steps;
 	psb_sandbox *sandbox = open_list(only_a);
 	psb_outcome *outcome;
@@ -283,7 +282,7 @@ static void *cancel_later(void *sandbox)
 
 static void cancel_ends_a_hanging_run(void **state)
 {
-	static const struct fake_step none[] = { { STEP_END_OF_SCRIPT, NULL, 0, 0 } };
+	static const struct fake_step none[] = {{STEP_END_OF_SCRIPT, NULL, 0, 0}};
 	const struct fake_step *good = fake_scripts[0].steps;
 	psb_sandbox *sandbox = open_list(only_a);
 	psb_outcome *outcome;
@@ -309,7 +308,7 @@ static void cancel_ends_a_hanging_run(void **state)
 
 static void a_silent_engine_is_given_up(void **state)
 {
-	static const struct fake_step none[] = { { STEP_END_OF_SCRIPT, NULL, 0, 0 } };
+	static const struct fake_step none[] = {{STEP_END_OF_SCRIPT, NULL, 0, 0}};
 	psb_sandbox *sandbox = open_list(only_a);
 	struct psb_limits limits;
 	struct psb_request request;
@@ -375,11 +374,11 @@ static void reenter(void *context, int stream, const char *data, size_t len)
 static void a_second_use_at_once_is_busy(void **state)
 {
 	static const struct fake_step chatty[] = {
-		{ STEP_STDOUT, "x", 0, 0 },
-		{ STEP_END, "{\"status\":\"ok\"}", 0, 0 },
-		{ STEP_END_OF_SCRIPT, NULL, 0, 0 },
+		{STEP_STDOUT, "x", 0, 0},
+		{STEP_END, "{\"status\":\"ok\"}", 0, 0},
+		{STEP_END_OF_SCRIPT, NULL, 0, 0},
 	};
-	struct reentry reentry = { open_list(only_a), 0 };
+	struct reentry reentry = {open_list(only_a), 0};
 	struct psb_request request;
 	psb_outcome *outcome = NULL;
 

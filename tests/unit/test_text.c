@@ -52,18 +52,21 @@ static const struct {
 	const char *in;
 	const char *out;
 } sanitized[] = {
-	{ "plain", "plain" },
-	{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
-	{ "\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac\xf0\x9f\x98\x80" },
-	{ "a\xff" "b", "a\xef\xbf\xbd" "b" },
-	{ "\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd" },
-	{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
-	{ "\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
-	{ "\xe2\x82z", "\xef\xbf\xbdz" },
-	{ "\xf0\x9f\x98", "\xef\xbf\xbd" },
-	{ "\xe2\x82", "\xef\xbf\xbd" },
-	{ "\xf0\x9f\xe2\x82\xac", "\xef\xbf\xbd\xe2\x82\xac" },
-	{ "\xe0\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+	{"plain", "plain"},
+	{"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+	{"\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac\xf0\x9f\x98\x80"},
+	{"a\xff"
+	 "b",
+	 "a\xef\xbf\xbd"
+	 "b"},
+	{"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+	{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+	{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+	{"\xe2\x82z", "\xef\xbf\xbdz"},
+	{"\xf0\x9f\x98", "\xef\xbf\xbd"},
+	{"\xe2\x82", "\xef\xbf\xbd"},
+	{"\xf0\x9f\xe2\x82\xac", "\xef\xbf\xbd\xe2\x82\xac"},
+	{"\xe0\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
 };
 
 static void collect_text(void *context, const uint8_t *data, size_t len)
@@ -79,13 +82,12 @@ static void sanitizer_gives_the_same_in_any_pieces(void **state)
 		size_t len = strlen(sanitized[i].in);
 
 		for (size_t piece = 1; piece <= len; piece++) {
-			struct utf8_stream stream = { .held_len = 0 };
+			struct utf8_stream stream = {.held_len = 0};
 			struct buffer out;
 
 			buffer_init(&out, 100);
 			for (size_t at = 0; at < len; at += piece)
-				utf8_stream_feed(&stream,
-						 (const uint8_t *)sanitized[i].in + at,
+				utf8_stream_feed(&stream, (const uint8_t *)sanitized[i].in + at,
 						 at + piece < len ? piece : len - at, collect_text,
 						 &out);
 			utf8_stream_finish(&stream, collect_text, &out);
@@ -99,7 +101,7 @@ static void every_code_point_round_trips(void **state)
 {
 	(void)state;
 	for (uint32_t cp = 0; cp <= 0x110000; cp += cp < 0x900 ? 1 : 37) {
-		uint8_t bytes[4] = { 0 };
+		uint8_t bytes[4] = {0};
 		size_t len = utf8_put(cp, bytes);
 		int n = utf8_char(bytes, len);
 
@@ -114,7 +116,8 @@ static void every_code_point_round_trips(void **state)
 
 static void cut_never_splits(void **state)
 {
-	const uint8_t text[] = "a\xe2\x82\xac" "b";
+	const uint8_t text[] = "a\xe2\x82\xac"
+			       "b";
 
 	(void)state;
 	assert_int_equal(utf8_cut(text, 5, 0), 0);
@@ -131,13 +134,13 @@ static void sha256_matches_the_standard(void **state)
 		const char *text;
 		const char *hex;
 	} vectors[] = {
-		{ "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
-		{ "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
-		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-		  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
-		{ "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
-		  "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
-		  "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1" },
+		{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+		{"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+		{"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+		 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+		{"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+		 "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+		 "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
 	};
 	struct sha256 hash;
 	uint8_t digest[32];
@@ -179,8 +182,8 @@ static void errors_are_one_clean_line(void **state)
 
 static void exit_codes_are_the_contract(void **state)
 {
-	static const int codes[PSB_STATUS_COUNT] = { 0,  1,  64, 124, 124, 137, 66, 66,
-						     66, 66, 65, 70,  130, 126, 125 };
+	static const int codes[PSB_STATUS_COUNT] = {0,  1,  64, 124, 124, 137, 66, 66,
+						    66, 66, 65, 70,  130, 126, 125};
 
 	(void)state;
 	for (int i = 0; i < PSB_STATUS_COUNT; i++) {
@@ -204,12 +207,12 @@ struct sized {
 
 static void option_structs_may_be_older_or_newer(void **state)
 {
-	struct sized out = { sizeof(out), 7, 8 };
+	struct sized out = {sizeof(out), 7, 8};
 	struct {
 		struct sized known;
 		char tail[16];
-	} newer = { { sizeof(newer), 1, 2 }, { 0 } };
-	struct sized older = { offsetof(struct sized, b), 5, 99 };
+	} newer = {{sizeof(newer), 1, 2}, {0}};
+	struct sized older = {offsetof(struct sized, b), 5, 99};
 
 	(void)state;
 	assert_int_equal(options_copy("s", &older, older.size, &out, sizeof(out), NULL), 0);
