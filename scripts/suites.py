@@ -135,10 +135,10 @@ def main():
     if args.what in ("all", "sanitized"):
         run_meson(results, "meson-asan", build.with_name(build.name + "-asan"),
                   ["-Db_sanitize=address,undefined", "-Dbuildtype=debugoptimized",
-                   "-Db_lundef=false"], ["unit"], env=sanitizer_env(env))
+                   "-Db_lundef=false"], ["unit", "fuzz"], env=sanitizer_env(env))
     if args.what in ("all", "clang"):
         run_meson(results, "meson-clang", build.with_name(build.name + "-clang"),
-                  ["-Dwerror=true"], ["unit"], "clang", env=env)
+                  ["-Dwerror=true"], ["unit", "fuzz"], "clang", env=env)
     if args.what in ("all", "python"):
         run_pytest(results, build, env)
     check_leftovers(results, before, build / "tmp")
