@@ -1,5 +1,5 @@
 /*
- * The pool: instances that are being made or wait, ready. Taking one that is ready costs no system
+ * The pool: instances that are being made or wait, ready. Taking one that is ready costs one system
  * call. Nothing here has run the caller's code yet, so a failure may be answered by another
  * instance or another engine.
  */
@@ -122,6 +122,14 @@ static void sleep_until_news(struct psb_sandbox *sandbox, uint64_t left_us)
 		sandbox_drain_wake(sandbox);
 }
 
+/* A keeper that was killed while everything was idle shows here, before its instances are used. */
+static bool has_news(const struct psb_sandbox *sandbox)
+{
+	struct pollfd fd = {.fd = sandbox->ops->template_fd(sandbox->tmpl), .events = POLLIN};
+
+	return poll(&fd, 1, 0) != 0;
+}
+
 int pool_wait(struct psb_sandbox *sandbox, size_t wanted, uint64_t deadline_us,
 	      struct psb_error *err)
 {
@@ -132,7 +140,7 @@ int pool_wait(struct psb_sandbox *sandbox, size_t wanted, uint64_t deadline_us,
 
 		if (error)
 			return error;
-		if (pool_ready(sandbox) >= wanted)
+		if (pool_ready(sandbox) >= wanted && !has_news(sandbox))
 			return 0;
 		if (advance(sandbox, &reason)) {
 			choose_drop(sandbox, reason.message);
