@@ -23,7 +23,6 @@ struct evidence {
 	int32_t exit_code;
 	int32_t signal_number;
 	int32_t denied_syscall;
-	const char *denied_name; /* its name, static; NULL if the engine has none */
 	uint64_t wall_us;
 	uint64_t cpu_us;
 	uint64_t memory_peak_bytes;

@@ -16,6 +16,7 @@
 
 #include "core/cleanup.h"
 #include "core/utf8.h"
+#include "jail/jail.h"
 
 #define MAX_JSON_BYTES (UINT64_C(6) << 30)
 
@@ -167,7 +168,7 @@ static int add_denied(struct psb_outcome *outcome, const char *kind, char *owned
 static int settle_denied(struct psb_outcome *outcome, const struct evidence *evidence)
 {
 	char number[24];
-	const char *name = evidence->denied_name;
+	const char *name = jail_syscall_name(evidence->denied_syscall);
 
 	if (!name) {
 		(void)snprintf(number, sizeof(number), "syscall_%d", evidence->denied_syscall);
