@@ -117,7 +117,7 @@ with localcontext() as c:
     c.prec = 50
     x = str(Decimal(1) / 7)
 result = [x, re.sub(r"(?P<a>\\w)\\d", r"\\g<a>!", "a1b2"), str(Decimal("1e400") * 10)]
-""", ["0.14285714285714285714285714285714285714285714285714", "a!b!", "1E+401"]),
+""", ["0.14285714285714285714285714285714285714285714285714", "a!b!", "1.0E+401"]),
     "sqlite": ("""
 import os, sqlite3
 memory = sqlite3.connect(":memory:")
@@ -139,8 +139,8 @@ result = [summer.utcoffset().seconds, summer.astimezone(timezone.utc).hour, summ
     "text": ("""
 import locale, sys, unicodedata
 result = [unicodedata.normalize("NFKD", "\\ufb01"), sys.getfilesystemencoding(), sys.stdout.encoding,
-          "\\u00e9".encode("idna").decode(), "\\u0130".lower() == "i\\u0307", locale.getpreferredencoding(False)]
-""", ["fi", "utf-8", "utf-8", "xn--9ca", True, "UTF-8"]),
+          "\\u00e9".encode("idna").decode(), "\\u0130".lower() == "i\\u0307", locale.getpreferredencoding(False).lower()]
+""", ["fi", "utf-8", "utf-8", "xn--9ca", True, "utf-8"]),
     "json_and_csv": ("""
 import csv, io, json
 text = io.StringIO()
@@ -213,6 +213,8 @@ result = [out.testsRun, len(out.failures)]
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_standard_library(config, name):
     code, value = PROGRAMS[name]
+    if name == "fork" and config.rung in ("B", "C"):
+        pytest.skip("without a control group there is no fork (docs/security.md)")
     run = psbtest.run(code, config, timeout=10.0)
     assert run.status == "ok", str(run)
     if value is not None:
@@ -250,7 +252,7 @@ import numpy as np
 a = np.arange(12.0).reshape(3, 4)
 rng = np.random.default_rng(1)
 np.save("a.npy", a)
-result = [(a @ a.T).tolist(), float(np.linalg.det(np.eye(3) * 2)), np.load("a.npy").shape,
+result = [(a @ a.T).tolist(), round(float(np.linalg.det(np.eye(3) * 2)), 9), np.load("a.npy").shape,
           np.fft.fft([1, 0, 0, 0]).real.tolist(), rng.integers(0, 10, 3).shape, float(np.sort(a.ravel())[-1])]
 """
     run = psbtest.run(code, config, timeout=30.0)

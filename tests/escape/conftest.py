@@ -18,7 +18,10 @@ class Cage:
 
     def __init__(self, config):
         self.config = config
-        self.world = psbworld.World(config)
+        self.build()
+
+    def build(self):
+        self.world = psbworld.World(self.config)
         self.traces = psbtest.Traces()
 
     def attack(self, code, *, breach=True, statuses=None, timeout=2.0, **options):
@@ -27,7 +30,16 @@ class Cage:
         psbtest.assert_in_time(run, self.config, timeout)
         return run
 
-    def verdict(self, run, *, breach=True, statuses=None):
+    def verdict(self, run, **rules):
+        """A world that was touched is thrown away: the next attack finds a new one."""
+        try:
+            self.judge(run, **rules)
+        except AssertionError:
+            self.world.close()
+            self.build()
+            raise
+
+    def judge(self, run, *, breach=True, statuses=None):
         allowed = statuses or set(psbtest.STATUSES) - {"unknown", "unavailable", "cancelled"}
         assert run.status in allowed, f"status {run.status}, allowed {sorted(allowed)}\n{run}"
         self.world.check(run)

@@ -4,7 +4,7 @@ from prelude import attack
 
 # The marker is what a shell outside would leave; the path is checked by the world.
 SHELL = """
-MARK = f"echo owned > /tmp/{W['token']}-exec; echo BREACH executed"
+MARK = f"echo owned > /tmp/{W['token']}-exec; echo BRE''ACH executed"
 ARGS = ["sh", "-c", MARK]
 """
 EXEC = {

@@ -210,6 +210,8 @@ def test_signals(cage, name):
 
 @pytest.mark.parametrize("name", MEMORY)
 def test_memory_of_others(cage, name):
+    if name == "proc_mem" and cage.config.rung == "D":
+        pytest.skip("rung D has no filesystem cut, /proc included (docs/security.md)")
     cage.attack(attack(MEMORY[name]))
 
 

@@ -205,7 +205,7 @@ end = time.monotonic() + 0.25
 time.monotonic = time.time = lambda: 0
 while call(228, 1, (ctypes.c_long * 2)())[0] == 0 and time.perf_counter() < end:
     pass
-""") if cage.config.imports == "off" else "x = sum(range(4000000))")
+""") if cage.config.imports == "off" else "import time\nend = time.monotonic() + 0.25\nwhile time.monotonic() < end: pass")
     assert run.usage["cpu_ms"] >= 20 and run.usage["wall_ms"] >= run.usage["cpu_ms"] / 2 - 20
 
 

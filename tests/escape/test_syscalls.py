@@ -248,6 +248,8 @@ for path in ("/dev/tty", "/dev/ptmx", "/dev/console", "/dev/pts/0", "/dev/tty1")
 
 @pytest.mark.parametrize("name", PRIVILEGE)
 def test_privilege(cage, name):
+    if name == "terminal" and cage.config.rung == "D":
+        pytest.skip("rung D has no filesystem cut, /dev included (docs/security.md)")
     cage.attack(attack(PRIVILEGE[name]))
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3"
 # A uid nobody else on the machine uses, so that whatever carries it afterwards is a leftover.
-USER_ID = int(os.environ.get("PSB_TEST_UID", "61234"))
+USER_ID = int(os.environ.get("PSB_TEST_UID", 2_000_000 + os.getpid()))
 STATUSES = ("ok", "error", "exit", "timeout", "cpu_limit", "memory_limit", "output_limit",
             "result_limit", "process_limit", "disk_limit", "denied", "crash", "cancelled",
             "unknown", "unavailable")
@@ -246,12 +246,31 @@ def directory_entries():
         try:
             for entry in os.scandir(place):
                 uid = entry.stat(follow_symlinks=False).st_uid
-                if uid == USER_ID or "psb" in entry.name or "pysandbox" in entry.name:
+                named = uid == os.geteuid() and ("psb" in entry.name or "pysandbox" in entry.name)
+                if uid == USER_ID or named:
                     found.add(entry.path)
         except OSError:
             continue  # no such place on this host, or the entry has just gone
     own = str(session_dir())
-    return {path for path in found if not path.startswith(("/tmp/psbtest-", own))}
+    return {path for path in found if not path.startswith(("/tmp/psbtest-", "/tmp/psbw", "/dev/shm/psbw", own))}
+
+
+def foreign(trace, mine):
+    """Does a process that is none of ours still hold it? Others may test on this machine too."""
+    name = trace.rpartition("/")[2].split("-")
+    if not trace.startswith("/"):
+        return False
+    if name[0] == "psb" and name[1].isdigit():  # psb-<pid of the keeper>-...
+        return os.path.exists(f"/proc/{name[1]}") and int(name[1]) not in mine
+    for pid in process_table():
+        if pid not in mine:
+            try:
+                links = [f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd"))]
+                if any(os.readlink(link).startswith(trace) for link in links):
+                    return True
+            except OSError:
+                continue  # ended while we looked
+    return False
 
 
 class Traces:
@@ -260,6 +279,10 @@ class Traces:
     def __init__(self):
         become_subreaper()
         self.before = self.snapshot()
+
+    def ours(self, traces):
+        mine = {os.getpid(), *descendants(os.getpid())} if traces else ()
+        return {trace for trace in traces if not foreign(trace, mine)}
 
     @staticmethod
     def snapshot():
@@ -286,7 +309,7 @@ class Traces:
         end = time.monotonic() + grace_s
         while True:
             self.reap()
-            new = self.snapshot() - self.before
+            new = self.ours(self.snapshot() - self.before)
             if not new or time.monotonic() > end:
                 return new
             time.sleep(0.02)

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psbtest
@@ -41,9 +42,16 @@ class Victim:
         self.pid, self.address, self.secret = int(pid), int(address), secret.encode()
         self.before = self.look()
 
-    def look(self):
+    def rows(self):
         status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        rows = dict(line.split(":", 1) for line in status)
+        return dict(line.split(":", 1) for line in status)
+
+    def look(self):
+        rows = self.rows()
+        end = time.monotonic() + 2
+        while "sleeping" not in rows["State"] and time.monotonic() < end:
+            time.sleep(0.005)
+            rows = self.rows()
         assert "sleeping" in rows["State"], f"the victim's state is {rows['State']}"
         limits = Path(f"/proc/{self.pid}/limits").read_text()
         nice = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[16:17]
