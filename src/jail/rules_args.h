@@ -73,6 +73,20 @@ static const struct rule argument_rules[] = {
 	{"fcntl", RULE_TRIM, ON_ALL, 2, EPERM, {INT(0, SENTINEL_FD), INT(1, F_SETFL)}},
 	{"close_range", RULE_TRIM, ON_ALL, 0, ENOSYS, {{0}}},
 
+	/* Landlock has no right for these: without a mount namespace they would reach every file of
+	 * the same owner. */
+	{"chmod", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"fchmod", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"fchmodat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"chown", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"fchown", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"lchown", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"fchownat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"utime", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"utimes", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"utimensat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"futimesat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+
 	/* Files. Without a mount namespace the workspace is the host's: no set-id bits there. */
 	ON(ON_ALL, RULE_ABSENT, "openat2"),
 	ON(ON_NS, RULE_ALLOW, "open"),

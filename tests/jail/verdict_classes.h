@@ -15,8 +15,8 @@ static const char allowed_always[] =
 	/* files */
 	" stat fstat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat"
 	" getdents getdents64 getcwd chdir fchdir statfs fstatfs umask mkdir mkdirat rmdir unlink"
-	" unlinkat rename renameat renameat2 link linkat symlink symlinkat chown fchown lchown"
-	" fchownat utime utimes utimensat futimesat truncate ftruncate fallocate flock fsync"
+	" unlinkat rename renameat renameat2 link linkat symlink symlinkat"
+	" truncate ftruncate fallocate flock fsync"
 	" fdatasync fadvise64 readahead getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"
 	/* memory and threads */
 	" munmap mremap mprotect brk msync futex_waitv rseq membarrier set_robust_list"
@@ -55,6 +55,7 @@ static const char absent_always[] = " clone3 openat2 ";
 static const char by_argument[] =
 	" clone setns mount umount2 seccomp kill tgkill prlimit64 close dup2 dup3 fcntl close_range"
 	" open openat creat chmod fchmod fchmodat mknod mknodat ioctl socketpair sendto recvfrom"
-	" getsockopt mmap memfd_create madvise futex personality prctl ";
+	" getsockopt mmap memfd_create madvise futex personality prctl"
+	" chown fchown lchown fchownat utime utimes utimensat futimesat ";
 
 #endif
