@@ -108,14 +108,13 @@ def json_both_ways(command, engine, scale):
 
 
 def ready_memory(command, engine, _scale):
-    before = measure.pids()
     process = subprocess.Popen([command, "bench", "--engine", engine, "--phase", "latency", "-n",
                                 "1", "--pool", "4", "-c", "import time; time.sleep(4)"],
                                stdout=subprocess.DEVNULL)
     try:
         time.sleep(2.5)
         sizes = []
-        for pid in measure.ready_instances(before):
+        for pid in measure.ready_instances():
             try:
                 sizes.append(measure.private_kib(pid))
             except OSError:
@@ -130,13 +129,12 @@ def ready_memory(command, engine, _scale):
 
 
 def growth(command, engine, _scale):
-    before = measure.pids()
     process = subprocess.Popen([command, "bench", "--engine", engine, "--phase", "latency", "-n",
                                 "10000"], stdout=subprocess.DEVNULL)
     samples = []
     while process.poll() is None:
         time.sleep(1)
-        samples.append(measure.totals(before))
+        samples.append(measure.totals())
     if process.returncode:
         raise RuntimeError(f"bench -n 10000: exit {process.returncode}")
     samples = samples[2:-2] or samples

@@ -35,6 +35,7 @@ def main():
     if unknown:
         parser.error(f"unknown figure {unknown[0]}; there are {', '.join(figures.ALL)}")
 
+    measure.inherit_orphans()
     machine = measure.machine()
     rows, failed = [], False
     for name in args.figures or figures.ALL:
