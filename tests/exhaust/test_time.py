@@ -60,7 +60,7 @@ for _ in range(8):
     threading.Thread(target=spin).start()
 spin()
 """, BUSY),
-    "atexit_forever": ("import atexit\natexit.register(lambda: [None for _ in iter(int, 1)])", BUSY),
+    "atexit_forever": ("import atexit\natexit.register(lambda: all(x == 0 for x in iter(int, 1)))", BUSY),
     "atexit_output_forever": ("""
 import atexit, time
 def talk():

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psbtest
 
 NOISY = {
-    "spin": ("import threading\nfor _ in range(8):\n    threading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()",
+    "spin": ("import threading\nfor _ in range(8):\n    threading.Thread(target=lambda: all(x == 0 for x in iter(int, 1))).start()",
              {"timeout", "cpu_limit"}),
     "forks": ("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
               {"timeout", "cpu_limit", "process_limit", "memory_limit"}),
