@@ -112,15 +112,16 @@ static long clone_init(const struct spawn_reply *hello, char *stack_top)
 }
 
 /* Makes a pid namespace with an init and arranges for our next child to be born there. */
-static int enter_new_pid_namespace(uint32_t slot, struct jail_fault *fault)
+static int enter_new_pid_namespace(const struct spawn_message *message, struct jail_fault *fault)
 {
-	struct spawn_reply *hello = &init_replies[slot];
-	char *top = init_stacks[slot] + INIT_STACK_BYTES;
+	struct spawn_reply *hello = &init_replies[message->slot];
+	char *top = init_stacks[message->slot] + INIT_STACK_BYTES;
 	long pid;
 	int pidfd;
 	int rc;
 
-	*hello = (struct spawn_reply){.type = SPAWN_INIT, .slot = slot};
+	*hello = (struct spawn_reply){
+		.type = SPAWN_INIT, .slot = message->slot, .generation = message->generation};
 	pid = clone_init(hello, top);
 	if (pid < 0)
 		return jail_fail(fault, errno, "clone pid namespace");
@@ -324,7 +325,7 @@ static long clone_guest(const struct zygote *zygote, const struct spawn_message 
 	pid_t *tid = zygote->tid_cache ? zygote->tid_cache : &spare_tid;
 	long pid;
 
-	if (namespaces && enter_new_pid_namespace(message->slot, fault) < 0)
+	if (namespaces && enter_new_pid_namespace(message, fault) < 0)
 		return -1;
 	pid = syscall(SYS_clone, flags, 0, 0, tid, 0);
 	if (pid == 0)

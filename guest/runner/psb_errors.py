@@ -206,6 +206,8 @@ def limits_of(exc):
         return ['workspace']
     if number in FILES_ERRNOS:
         return ['open_files']
+    if number == 12:  # ENOMEM, of mmap for one
+        return ['memory']
     return ['processes'] if number == 11 else []
 
 

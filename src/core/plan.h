@@ -14,7 +14,8 @@
 #define PLAN_CONTROL_MAP(X)                                                                        \
 	X(memory)                                                                                  \
 	X(cpu)                                                                                     \
-	X(wall) X(processes) X(filesystem) X(workspace) X(network) X(syscalls) X(signals) X(ipc)   \
+	X(wall)                                                                                    \
+	X(processes) X(filesystem) X(workspace) X(network) X(syscalls) X(signals) X(ipc)           \
 		X(privileges) X(identity) X(devices) X(host_memory) X(state_reset)                 \
 			X(hardware_speculation) X(imports)
 

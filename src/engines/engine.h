@@ -63,7 +63,8 @@ struct engine_ops {
 		       struct psb_error *err);
 	enum instance_state (*state)(const struct engine_instance *instance);
 	/* Begins the request. `request` is the encoded byte string of src/ipc/request.h and must
-	 * stay valid until the instance has ended. From here on code may have run. */
+	 * stay valid until the instance has ended. From here on code may have run; an error means
+	 * that not one byte was sent. */
 	int (*start)(struct engine_instance *instance, const struct psb_limits *limits,
 		     const uint8_t *request, size_t request_len, struct psb_error *err);
 	/* Descriptors that matter now (the template's is included); returns how many. */

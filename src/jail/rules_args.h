@@ -74,18 +74,18 @@ static const struct rule argument_rules[] = {
 	{"close_range", RULE_TRIM, ON_ALL, 0, ENOSYS, {{0}}},
 
 	/* Landlock has no right for these: without a mount namespace they would reach every file of
-	 * the same owner. */
-	{"chmod", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
-	{"fchmod", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
-	{"fchmodat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	 * the same owner. What copying a file calls as a matter of course succeeds without effect. */
+	{"chmod", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
+	{"fchmod", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
+	{"fchmodat", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
 	{"chown", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
 	{"fchown", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
 	{"lchown", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
 	{"fchownat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
-	{"utime", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
-	{"utimes", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
-	{"utimensat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
-	{"futimesat", RULE_TRIM, ON_PLAIN, 0, EPERM, {{0}}},
+	{"utime", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
+	{"utimes", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
+	{"utimensat", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
+	{"futimesat", RULE_TRIM, ON_PLAIN, 0, 0, {{0}}},
 
 	/* Files. Without a mount namespace the workspace is the host's: no set-id bits there. */
 	ON(ON_ALL, RULE_ABSENT, "openat2"),

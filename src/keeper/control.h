@@ -65,6 +65,7 @@ struct host_message {
 	uint32_t slot;
 	uint32_t generation; /* of HOST_PREPARE: echoed in all answers about this instance */
 	uint32_t reserved;
+	uint64_t start_us; /* of HOST_START: CLOCK_MONOTONIC before the request's first byte */
 	struct slot_limits limits; /* of HOST_ARM */
 };
 
@@ -94,6 +95,8 @@ struct keeper_message {
  * which the guest enters by writing "0". */
 struct spawn_message {
 	uint32_t slot;
+	uint32_t generation; /* echoed by INIT */
+	uint32_t reserved;
 	uint32_t uid; /* inside the namespace; 0: keep */
 	uint32_t rung;
 	uint32_t allow_fork;
@@ -121,6 +124,7 @@ enum spawn_reply_type {
 struct spawn_reply {
 	uint32_t type;
 	uint32_t slot;
+	uint32_t generation; /* of INIT */
 	int32_t sys_errno;
 	char text[56];
 };

@@ -20,9 +20,10 @@ enum slot_state {
 
 struct slot {
 	enum slot_state state;
-	bool released; /* the host is done with it */
-	bool killed;   /* we sent SIGKILL */
-	bool reported; /* KEEPER_ENDED went out */
+	bool ready_early; /* READY came before the init's word */
+	bool released;    /* the host is done with it */
+	bool killed;      /* we sent SIGKILL */
+	bool reported;    /* KEEPER_ENDED went out */
 	bool workspace_asked;
 	pid_t init_pid;  /* pid namespace's init (A, B), 0 when reaped or none */
 	pid_t guest_pid; /* 0 when reaped or not known yet */
@@ -46,6 +47,7 @@ struct keeper {
 	enum jail_rung rung;
 	bool is_root;
 	bool template_failed;
+	bool host_gone;
 	bool placed; /* the zygote is in its control group: instances may be made */
 	int host_fd;
 	int zygote_fd;   /* control socket */
@@ -104,14 +106,14 @@ void workspace_sweep(const char *root);
 int slot_open_cgroup(struct keeper *keeper, uint32_t index);
 void slots_place_zygote(struct keeper *keeper);
 void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4]);
-void slot_start(struct keeper *keeper, uint32_t index);
+void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
 void slot_stop(struct keeper *keeper, uint32_t index);
 void slot_finish(struct keeper *keeper, uint32_t index);
 void slot_release(struct keeper *keeper, uint32_t index);
 void slot_send_workspace(struct keeper *keeper, uint32_t index);
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd);
-void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid);
+void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, pid_t pid);
 void slot_ready(struct keeper *keeper, uint32_t index);
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text);
 void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number);

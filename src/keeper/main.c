@@ -45,7 +45,7 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 		memset(fds, -1, 4 * sizeof(int)); /* taken */
 		break;
 	case HOST_ARM: slot_arm(keeper, index, &message->limits); break;
-	case HOST_START: slot_start(keeper, index); break;
+	case HOST_START: slot_start(keeper, index, message->start_us); break;
 	case HOST_STOP: slot_stop(keeper, index); break;
 	case HOST_FINISH: slot_finish(keeper, index); break;
 	case HOST_WORKSPACE: slot_send_workspace(keeper, index); break;
@@ -119,7 +119,7 @@ static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *repl
 		return;
 	}
 	switch (reply->type) {
-	case SPAWN_INIT: slot_init_seen(keeper, reply->slot, sender); break;
+	case SPAWN_INIT: slot_init_seen(keeper, reply->slot, reply->generation, sender); break;
 	case SPAWN_HELLO: slot_hello(keeper, reply->slot, sender, take_fd(*fd)); break;
 	case SPAWN_READY: slot_ready(keeper, reply->slot); break;
 	case SPAWN_FAILED:
@@ -236,6 +236,8 @@ static void child_turn(struct keeper *keeper)
 		if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG, &usage) < 0 ||
 		    info.si_pid == 0)
 			return;
+		/* A death is told after what the host sent before it: the start of that run, say. */
+		keeper->host_gone = keeper->host_gone || !host_turn(keeper);
 		cpu_us = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
 			 (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 		if (info.si_pid == keeper->zygote_pid)
@@ -250,7 +252,7 @@ static void child_turn(struct keeper *keeper)
 
 static void serve(struct keeper *keeper)
 {
-	for (;;) {
+	while (!keeper->host_gone) {
 		struct pollfd fds[] = {
 			{.fd = keeper->host_fd, .events = POLLIN},
 			{.fd = keeper->listener_fd, .events = POLLIN},

@@ -79,6 +79,7 @@ static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 	const struct slot_limits *limits = &keeper->config.limits;
 	struct spawn_message message = {
 		.slot = index,
+		.generation = keeper->slots[index].generation,
 		.uid = keeper->uid_base && has_namespaces(keeper) ? 1001 + index : 0,
 		.rung = keeper->rung,
 		.allow_fork = has_cgroups(keeper) && limits->processes > 1,
@@ -191,12 +192,21 @@ bool is_own_child(pid_t pid)
 	return pid > 1 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-void slot_init_seen(struct keeper *keeper, uint32_t index, pid_t pid)
+/* The init and the guest run at the same time: this may come after the guest's READY, and it may
+ * come when the instance has ended already. An init that no slot wants is ended here. */
+void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, pid_t pid)
 {
 	struct slot *slot = &keeper->slots[index];
 
-	if (slot->state == SLOT_SPAWNING && slot->init_pid == 0 && is_own_child(pid))
-		slot->init_pid = pid;
+	if (!is_own_child(pid))
+		return;
+	if (slot->state != SLOT_SPAWNING || slot->generation != generation || slot->init_pid != 0) {
+		(void)kill(pid, SIGKILL);
+		return;
+	}
+	slot->init_pid = pid;
+	if (slot->ready_early)
+		slot_ready(keeper, index);
 }
 
 /* Single use: the template's two processes are the instance's from here on. */
@@ -225,12 +235,32 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 		adopt_zygote(keeper, slot);
 }
 
-static void limit_from_outside(const struct slot *slot, __rlimit_resource_t resource,
-			       uint64_t value)
+/* The kernel lets a process limit another one of the same real ids, or with CAP_SYS_RESOURCE, which
+ * root often lacks in a container. Without a user namespace the guest's id is borrowed for the call;
+ * our effective id stays root's, so nothing else changes. */
+static int limit_as_guest(const struct keeper *keeper, pid_t pid, __rlimit_resource_t resource,
+			  const struct rlimit *limit)
+{
+	uid_t id = keeper->uid_base;
+	int rc = -1;
+
+	if (setresgid(id, (gid_t)-1, (gid_t)-1) == 0 && setresuid(id, (uid_t)-1, (uid_t)-1) == 0)
+		rc = prlimit(pid, resource, limit, NULL);
+	if (setresuid(0, (uid_t)-1, (uid_t)-1) < 0 || setresgid(0, (gid_t)-1, (gid_t)-1) < 0)
+		_exit(1); /* half a keeper is none */
+	return rc;
+}
+
+static int limit_from_outside(const struct keeper *keeper, const struct slot *slot,
+			      __rlimit_resource_t resource, uint64_t value)
 {
 	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 
-	(void)prlimit(slot->guest_pid, resource, &limit, NULL);
+	if (prlimit(slot->guest_pid, resource, &limit, NULL) == 0)
+		return 0;
+	if (errno == EPERM && keeper->uid_base && !has_namespaces(keeper))
+		return limit_as_guest(keeper, slot->guest_pid, resource, &limit);
+	return -1;
 }
 
 /* The memory limit counts what the run adds to the ready instance. */
@@ -241,7 +271,8 @@ static int arm(struct keeper *keeper, struct slot *slot)
 
 	if (space == 0) /* no /proc on this host: a ready CPython with libraries maps less */
 		space = UINT64_C(256) << 20;
-	limit_from_outside(slot, RLIMIT_AS, space + limits->memory_bytes);
+	if (limit_from_outside(keeper, slot, RLIMIT_AS, space + limits->memory_bytes) < 0)
+		return -EPERM;
 	if (has_cgroups(keeper))
 		return cgroup_slot_arm(&keeper->cgroups, &slot->cgroup, limits->memory_bytes,
 				       limits->processes);
@@ -266,13 +297,16 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 
 	if (slot->state != SLOT_SPAWNING || slot->guest_pid == 0)
 		return;
+	slot->ready_early = has_namespaces(keeper) && slot->init_pid == 0;
+	if (slot->ready_early)
+		return;
 	slot->limits = keeper->config.limits;
 	if (has_cgroups(keeper))
 		rc = ensure_in_group(keeper, slot);
 	if (rc == 0)
 		rc = arm(keeper, slot);
 	if (rc < 0) {
-		slot_spawn_failed(keeper, index, "cannot put the instance into its control group");
+		slot_spawn_failed(keeper, index, "cannot set the instance's limits");
 		return;
 	}
 	slot->state = SLOT_READY;
@@ -283,22 +317,33 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	send_slot(keeper, index, KEEPER_READY, NULL);
 }
 
+static int tighten(struct keeper *keeper, struct slot *slot)
+{
+	const struct slot_limits *limits = &slot->limits;
+
+	if (arm(keeper, slot) < 0 ||
+	    limit_from_outside(keeper, slot, RLIMIT_NOFILE, limits->open_files) < 0 ||
+	    limit_from_outside(keeper, slot, RLIMIT_FSIZE, limits->workspace_bytes) < 0)
+		return -1;
+	if (has_cgroups(keeper))
+		return 0;
+	return limit_from_outside(keeper, slot, RLIMIT_NPROC, limits->processes);
+}
+
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits)
 {
 	struct slot *slot = &keeper->slots[index];
 
-	if (slot->state == SLOT_READY) {
-		slot->limits = *limits;
-		(void)arm(keeper, slot);
-		limit_from_outside(slot, RLIMIT_NOFILE, limits->open_files);
-		limit_from_outside(slot, RLIMIT_FSIZE, limits->workspace_bytes);
-		if (!has_cgroups(keeper))
-			limit_from_outside(slot, RLIMIT_NPROC, limits->processes);
-	}
-	send_slot(keeper, index, KEEPER_ARMED, NULL);
+	if (slot->state != SLOT_READY)
+		return;
+	slot->limits = *limits;
+	if (tighten(keeper, slot) < 0)
+		slot_spawn_failed(keeper, index, "cannot set the run's limits");
+	else
+		send_slot(keeper, index, KEEPER_ARMED, NULL);
 }
 
-void slot_start(struct keeper *keeper, uint32_t index)
+void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us)
 {
 	struct slot *slot = &keeper->slots[index];
 
@@ -308,7 +353,7 @@ void slot_start(struct keeper *keeper, uint32_t index)
 	if (!has_cgroups(keeper))
 		slot->cpu_base_us = slot_cpu_us(keeper, slot);
 	slot->state = SLOT_RUNNING;
-	slot->start_us = now_us();
+	slot->start_us = start_us;
 	slot->wall_deadline_us = slot->start_us + slot->limits.wall_ms * 1000;
 	slot->cpu_check_us = slot->start_us + slot->limits.cpu_ms * 1000 / 16;
 	timers_arm(keeper);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -120,9 +121,18 @@ enum instance_state native_state(const struct engine_instance *instance)
 	return instance->state;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
-	const struct host_message message = {.type = type, .slot = instance->slot};
+	const struct host_message message = {
+		.type = type, .slot = instance->slot, .start_us = now_us()};
 
 	/* A keeper that is gone shows at the next turn. */
 	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
