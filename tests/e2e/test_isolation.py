@@ -1,7 +1,9 @@
 """One sandbox, many executions: nothing of one reaches the next, and no death spoils the handle."""
 import os
+import time
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -113,7 +115,12 @@ def test_no_growth(sandbox):
     before = len(os.listdir("/proc/self/fd")), len(psbtest.descendants(os.getpid()))
     for number in range(150):
         assert sandbox.execute("result = number", {"number": number})["result"] == number
-    after = len(os.listdir("/proc/self/fd")), len(psbtest.descendants(os.getpid()))
+    end = time.monotonic() + 5  # instances that are just being freed are not growth
+    while True:
+        after = len(os.listdir("/proc/self/fd")), len(psbtest.descendants(os.getpid()))
+        if after[1] <= before[1] + 4 or time.monotonic() > end:
+            break
+        time.sleep(0.05)
     assert after[0] <= before[0] + 8 and after[1] <= before[1] + 4, (before, after)
 
 

@@ -243,14 +243,14 @@ def control_groups():
 def directory_entries():
     found = set()
     for place in ("/tmp", "/dev/shm", "/var/tmp", "/dev/mqueue", "/run"):
-        try:
-            for entry in os.scandir(place):
-                uid = entry.stat(follow_symlinks=False).st_uid
-                named = uid == os.geteuid() and ("psb" in entry.name or "pysandbox" in entry.name)
-                if uid == USER_ID or named:
-                    found.add(entry.path)
-        except OSError:
-            continue  # no such place on this host, or the entry has just gone
+        for name in os.listdir(place) if os.path.isdir(place) else ():
+            path = f"{place}/{name}"
+            try:
+                uid = os.lstat(path).st_uid
+            except OSError:
+                continue  # it has just gone
+            if uid == USER_ID or (uid == os.geteuid() and ("psb" in name or "pysandbox" in name)):
+                found.add(path)
     own = str(session_dir())
     return {path for path in found if not path.startswith(("/tmp/psbtest-", "/tmp/psbw", "/dev/shm/psbw", own))}
 
