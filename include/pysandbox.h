@@ -110,17 +110,17 @@ PSB_API void psb_limits_init(struct psb_limits *limits);
 /* How to open a sandbox. All pointers are borrowed for the call only. */
 struct psb_options {
 	size_t size;
-	const char *engine;   /* "auto" [default], "native"; psb_engine_at() lists them */
-	const char *policy;   /* template name or policy JSON text (begins with '{'); ["default"] */
-	const char *require;  /* the floor: "1".."10" or a control's name; [the policy's] */
-	const char *python;   /* path of the interpreter; ["/usr/bin/python3"] */
-	const char *preload;  /* comma-separated modules imported before any request; [""] */
-	const char *tenant;   /* a label; one sandbox serves one tenant; ["default"] */
-	const char *libexec;  /* where the keeper and guest parts are; [found by the library] */
-	const char *rung;     /* tests only: use this rung ("A".."D") or nothing; [the best] */
+	const char *engine;  /* "auto" [default], "native"; psb_engine_at() lists them */
+	const char *policy;  /* template name or policy JSON text (begins with '{'); ["default"] */
+	const char *require; /* the floor: "1".."10" or a control's name; [the policy's] */
+	const char *python;  /* path of the interpreter; ["/usr/bin/python3"] */
+	const char *preload; /* comma-separated modules imported before any request; [""] */
+	const char *tenant;  /* a label; one sandbox serves one tenant; ["default"] */
+	const char *libexec; /* where the keeper and guest parts are; [found by the library] */
+	const char *rung;    /* tests only: use this rung ("A".."D") or nothing; [the best] */
 	struct psb_limits limits; /* the widest any call may ask for; limits.size 0 = defaults */
-	uint32_t pool_size;   /* instances kept ready; [2 per core]; 1..64 */
-	uint32_t single_use;  /* 1: exactly one execution will follow (the cold path) */
+	uint32_t pool_size;       /* instances kept ready; [2 per core]; 1..64 */
+	uint32_t single_use;      /* 1: exactly one execution will follow (the cold path) */
 };
 
 PSB_API void psb_options_init(struct psb_options *options);
@@ -158,16 +158,17 @@ typedef void (*psb_output_fn)(void *context, int stream, const char *data, size_
 /* One execution. Pointers are borrowed for the call. */
 struct psb_request {
 	size_t size;
-	const char *source;  /* need not be NUL-terminated; at most 64 MiB */
+	const char *source; /* need not be NUL-terminated; at most 64 MiB */
 	size_t source_len;
-	const char *inputs;  /* a JSON object whose members become variables, or NULL */
+	const char *inputs; /* a JSON object whose members become variables, or NULL */
 	size_t inputs_len;
-	const char *filename;   /* shown in tracebacks; ["main.py"] */
+	const char *filename; /* shown in tracebacks; ["main.py"] */
 	const struct psb_file *files;
 	size_t file_count;      /* at most 256 */
 	const char *const *env; /* "KEY=VALUE" strings, NULL-terminated list, or NULL */
-	const char *output_dir; /* existing directory that receives the workspace's files, or NULL */
-	const char *tag;        /* copied into the outcome, or NULL; at most 256 bytes */
+	const char
+		*output_dir; /* existing directory that receives the workspace's files, or NULL */
+	const char *tag;     /* copied into the outcome, or NULL; at most 256 bytes */
 	const struct psb_limits *limits; /* tighter than the sandbox's, or NULL */
 	psb_output_fn on_output;
 	void *context;
@@ -212,10 +213,10 @@ PSB_API void psb_outcome_free(psb_outcome *outcome);
 struct psb_engine_info {
 	size_t size;
 	char name[16];
-	int32_t available;  /* 1 if it can run here */
-	int32_t level;      /* the level it reaches here (design: fixed table), 0 if none */
-	char rung[8];       /* native: "A".."D" */
-	char missing[504];  /* what the host lacks and the remedy; "" if nothing */
+	int32_t available; /* 1 if it can run here */
+	int32_t level;     /* the level it reaches here (design: fixed table), 0 if none */
+	char rung[8];      /* native: "A".."D" */
+	char missing[504]; /* what the host lacks and the remedy; "" if nothing */
 };
 
 /* index from 0; PSB_E_NOT_FOUND past the end. Any thread. */

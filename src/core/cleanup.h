@@ -1,4 +1,4 @@
-/* The five cleanup macros of the house (docs/design/style.md). */
+/* The five cleanup macros of the house (docs/style.md). */
 #ifndef PSB_CLEANUP_H
 #define PSB_CLEANUP_H
 

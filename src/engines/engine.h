@@ -19,8 +19,13 @@
 #include "core/plan.h"
 #include "pysandbox.h"
 
-enum instance_state { INSTANCE_PREPARING, INSTANCE_READY, INSTANCE_RUNNING, INSTANCE_ENDED,
-		      INSTANCE_FAILED };
+enum instance_state {
+	INSTANCE_PREPARING,
+	INSTANCE_READY,
+	INSTANCE_RUNNING,
+	INSTANCE_ENDED,
+	INSTANCE_FAILED
+};
 
 /* Why the core stops an instance. FINISHED: a valid end frame was seen; the engine then need only
  * see to it that no guest code runs any more, not that memory is freed. */

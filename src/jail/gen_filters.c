@@ -31,15 +31,19 @@ struct variant {
 };
 
 static const struct variant variants[] = {
-	{"template_a", ON_A, false, true},         {"template_b", ON_B, false, true},
-	{"template_plain", ON_PLAIN, false, true}, {"instance_ns", ON_NS, true, false},
-	{"instance_ns_fork", ON_NS, true, true},   {"instance_plain", ON_PLAIN, true, false},
+	{"template_a", ON_A, false, true},
+	{"template_b", ON_B, false, true},
+	{"template_plain", ON_PLAIN, false, true},
+	{"instance_ns", ON_NS, true, false},
+	{"instance_ns_fork", ON_NS, true, true},
+	{"instance_plain", ON_PLAIN, true, false},
 	{"instance_plain_fork", ON_PLAIN, true, true},
 };
 
 static void die(const char *what, const char *which, int rc)
 {
-	(void)fprintf(stderr, "gen_filters: %s: %s: %s\n", what, which, strerror(rc < 0 ? -rc : rc));
+	(void)fprintf(stderr, "gen_filters: %s: %s: %s\n", what, which,
+		      strerror(rc < 0 ? -rc : rc));
 	exit(1);
 }
 
@@ -51,24 +55,14 @@ static bool rule_action(const struct variant *variant, const struct rule *rule, 
 	bool instance = here && variant->instance;
 
 	switch (rule->kind) {
-	case RULE_ALLOW:
-		*action = SCMP_ACT_ALLOW;
-		return template;
-	case RULE_ZYGOTE:
-		*action = template ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
-		return here;
+	case RULE_ALLOW: *action = SCMP_ACT_ALLOW; return template;
+	case RULE_ZYGOTE: *action = template ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM); return here;
 	case RULE_FORK:
 		*action = template ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAGAIN);
 		return here && (template || !variant->allow_fork);
-	case RULE_REPORT:
-		*action = SCMP_ACT_NOTIFY;
-		return template;
-	case RULE_ABSENT:
-		*action = SCMP_ACT_ERRNO(ENOSYS);
-		return template;
-	case RULE_TRIM:
-		*action = SCMP_ACT_ERRNO((unsigned int)rule->error);
-		return instance;
+	case RULE_REPORT: *action = SCMP_ACT_NOTIFY; return template;
+	case RULE_ABSENT: *action = SCMP_ACT_ERRNO(ENOSYS); return template;
+	case RULE_TRIM: *action = SCMP_ACT_ERRNO((unsigned int)rule->error); return instance;
 	}
 	return false;
 }
@@ -231,9 +225,10 @@ int main(int argc, char **argv)
 	out = fopen(argv[1], "we");
 	if (!out)
 		die("open", argv[1], errno);
-	(void)fprintf(out, "/* Made by gen_filters.c from rules.h: do not edit. */\n"
-			   "#define FILTER_SENTINEL_PID 0x%xu\n#define FILTER_SENTINEL_FD 0x%xu\n"
-			   "#define FILTER_INSTANCE_MAX %d\n\n",
+	(void)fprintf(out,
+		      "/* Made by gen_filters.c from rules.h: do not edit. */\n"
+		      "#define FILTER_SENTINEL_PID 0x%xu\n#define FILTER_SENTINEL_FD 0x%xu\n"
+		      "#define FILTER_INSTANCE_MAX %d\n\n",
 		      SENTINEL_PID, SENTINEL_FD, MAX_INSTANCE);
 	for (size_t i = 0; i < COUNT(variants); i++)
 		emit_variant(out, &variants[i]);

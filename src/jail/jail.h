@@ -117,7 +117,7 @@ int jail_seccomp_instance(enum jail_rung rung, bool allow_fork, pid_t own_pid, i
 			  struct jail_fault *fault);
 
 /* Flags of the zygote's two clones on A and B (raw clone(2), legacy argument order). */
-#define JAIL_CLONE_INIT_FLAGS 0x20008100ul /* NEWPID | PARENT | VM: the pid namespace's init */
+#define JAIL_CLONE_INIT_FLAGS 0x20008100ul  /* NEWPID | PARENT | VM: the pid namespace's init */
 #define JAIL_CLONE_GUEST_FLAGS 0x01228000ul /* PARENT | CHILD_SETTID | CHILD_CLEARTID | NEWNS */
 /* ... and on C and D, where namespaces are missing: */
 #define JAIL_CLONE_PLAIN_FLAGS 0x01208000ul /* PARENT | CHILD_SETTID | CHILD_CLEARTID */

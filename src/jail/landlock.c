@@ -35,9 +35,10 @@ enum landlock_right {
 	FS_IOCTL_DEV = 1 << 15 /* since version 5 */
 };
 
-#define FS_READ   (uint64_t)(FS_READ_FILE | FS_READ_DIR)
-#define FS_MODIFY (uint64_t)(FS_WRITE_FILE | FS_TRUNCATE | FS_REMOVE_DIR | FS_REMOVE_FILE |        \
-			     FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER)
+#define FS_READ (uint64_t)(FS_READ_FILE | FS_READ_DIR)
+#define FS_MODIFY                                                                                  \
+	(uint64_t)(FS_WRITE_FILE | FS_TRUNCATE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR |    \
+		   FS_MAKE_REG | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER)
 #define FS_OF_FILES (uint64_t)(FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE)
 
 struct ruleset_attr {

@@ -57,8 +57,9 @@ static unsigned long inherited_flags(const struct statvfs *fs)
 		unsigned long vfs;
 		unsigned long mount;
 	} pairs[] = {
-		{ST_NOSUID, MS_NOSUID},   {ST_NODEV, MS_NODEV},           {ST_NOEXEC, MS_NOEXEC},
-		{ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME}, {ST_RELATIME, MS_RELATIME},
+		{ST_NOSUID, MS_NOSUID},         {ST_NODEV, MS_NODEV},
+		{ST_NOEXEC, MS_NOEXEC},         {ST_NOATIME, MS_NOATIME},
+		{ST_NODIRATIME, MS_NODIRATIME}, {ST_RELATIME, MS_RELATIME},
 	};
 	unsigned long flags = 0;
 

@@ -172,7 +172,8 @@ static int make_file(int root_fd, const struct jail_file *file, struct jail_faul
 	ssize_t written;
 
 	if (parent >= 0)
-		fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0444);
+		fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+			    0444);
 	if (fd < 0)
 		return jail_fail(fault, errno, "make %s", file->path);
 	written = write(fd, file->text, len);

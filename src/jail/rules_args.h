@@ -20,16 +20,16 @@
 #include "jail/jail.h"
 
 #define CLONE_THREAD_GLIBC 0x003d0f00u
-#define CLONE_THREAD_MUSL  0x007d0f00u
-#define CLONE_FORK_GLIBC   0x01200011u
-#define CLONE_SPAWN_GLIBC  0x00004111u
-#define SETID_BITS         (S_ISUID | S_ISGID)
-#define WORKSPACE_MOUNT    (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-#define SEND_FLAGS         (MSG_NOSIGNAL | MSG_DONTWAIT) /* MSG_OOB on AF_UNIX has a bad record */
-#define RECV_FLAGS         (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC)
-#define MEMFD_FLAGS        (MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x18u) /* NOEXEC_SEAL, EXEC */
-#define FUTEX_COMMAND(op)       BITS(1, 0x7f, op) /* without PRIVATE and CLOCK_REALTIME */
-#define VMA_NAME           0x53564d41u       /* PR_SET_VMA */
+#define CLONE_THREAD_MUSL 0x007d0f00u
+#define CLONE_FORK_GLIBC 0x01200011u
+#define CLONE_SPAWN_GLIBC 0x00004111u
+#define SETID_BITS (S_ISUID | S_ISGID)
+#define WORKSPACE_MOUNT (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define SEND_FLAGS (MSG_NOSIGNAL | MSG_DONTWAIT) /* MSG_OOB on AF_UNIX has a bad record */
+#define RECV_FLAGS (MSG_DONTWAIT | MSG_PEEK | MSG_WAITALL | MSG_TRUNC)
+#define MEMFD_FLAGS (MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x18u) /* NOEXEC_SEAL, EXEC */
+#define FUTEX_COMMAND(op) BITS(1, 0x7f, op) /* without PRIVATE and CLOCK_REALTIME */
+#define VMA_NAME 0x53564d41u                /* PR_SET_VMA */
 
 static const struct rule argument_rules[] = {
 	/* Processes. clone3 hides its flags behind a pointer: libc falls back to clone. */

@@ -24,7 +24,10 @@ struct filter {
 	size_t fds;
 };
 
-#define FILTER(name) {name, sizeof(name) / sizeof((name)[0]), name##_PIDS, name##_FDS}
+#define FILTER(name)                                                                               \
+	{                                                                                          \
+		name, sizeof(name) / sizeof((name)[0]), name##_PIDS, name##_FDS                    \
+	}
 
 static const struct filter templates[] = {
 	[RUNG_A] = FILTER(template_a),

@@ -167,7 +167,7 @@ static bool find_v2(const char *sysfs, const char *self, struct cgroup_host *out
 {
 	char path[160] = "";
 	char probe[300];
-	char *slash = path;
+	char *slash;
 
 	(void)snprintf(probe, sizeof(probe), "%.255s/cgroup.controllers", sysfs);
 	if (access(probe, R_OK) < 0 || !own_path(self, "", path, sizeof(path)))

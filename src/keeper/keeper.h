@@ -122,6 +122,9 @@ struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
 		 uint64_t peak_bytes);
 
+/* slot_limits.c */
+int slot_limits_set(struct keeper *keeper, struct slot *slot); /* slot->limits; 0 or -errno */
+
 /* timers.c */
 void timers_turn(struct keeper *keeper);
 void timers_arm(struct keeper *keeper);

@@ -9,18 +9,12 @@
 static size_t jump(const struct sock_filter *insn, uint32_t a)
 {
 	switch (BPF_OP(insn->code)) {
-	case BPF_JA:
-		return insn->k;
-	case BPF_JEQ:
-		return a == insn->k ? insn->jt : insn->jf;
-	case BPF_JGT:
-		return a > insn->k ? insn->jt : insn->jf;
-	case BPF_JGE:
-		return a >= insn->k ? insn->jt : insn->jf;
-	case BPF_JSET:
-		return (a & insn->k) ? insn->jt : insn->jf;
-	default:
-		return SIZE_MAX / 2;
+	case BPF_JA: return insn->k;
+	case BPF_JEQ: return a == insn->k ? insn->jt : insn->jf;
+	case BPF_JGT: return a > insn->k ? insn->jt : insn->jf;
+	case BPF_JGE: return a >= insn->k ? insn->jt : insn->jf;
+	case BPF_JSET: return (a & insn->k) ? insn->jt : insn->jf;
+	default: return SIZE_MAX / 2;
 	}
 }
 

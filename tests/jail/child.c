@@ -1,3 +1,7 @@
+/*
+ * Runs a body in a child of its own, as root or as an ordinary user, and tells what it reported:
+ * filters and lost capabilities cannot be taken back in the test's process.
+ */
 #include "child.h"
 
 #include <errno.h>

@@ -102,8 +102,13 @@ static int enter_root(struct jail_fault *fault)
 		{.source = "/nonexistent/path", .optional = true},
 	};
 	const struct jail_root root = {
-		.binds = binds, .bind_count = 4, .files = files, .file_count = 2,
-		.links = links, .link_count = 2, .dirs = dirs,
+		.binds = binds,
+		.bind_count = 4,
+		.files = files,
+		.file_count = 2,
+		.links = links,
+		.link_count = 2,
+		.dirs = dirs,
 	};
 
 	return jail_root_enter(&root, fault);
@@ -192,8 +197,8 @@ static void cannot_write(const char *dir)
 static void read_only_body(void)
 {
 	const unsigned long locked = ST_RDONLY | ST_NOSUID;
-	static const char *const dirs[] = {"", "/etc", "/dev", "/proc", "/work", "/shown",
-					   "/shown/nested", "/usr/lib", "/usr"};
+	static const char *const dirs[] = {"",       "/etc",          "/dev",     "/proc", "/work",
+					   "/shown", "/shown/nested", "/usr/lib", "/usr"};
 
 	into_the_cage();
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
@@ -242,8 +247,8 @@ static void deny(unsigned int number, unsigned int error)
 /* Where the mount calls of Linux 5.12 are missing the same must hold, with no submount taken. */
 static void old_kernel_body(void)
 {
-	static const char *const dirs[] = {"", "/etc", "/dev", "/shown", "/shown/nested",
-					   "/usr/lib"};
+	static const char *const dirs[] = {"",       "/etc",          "/dev",
+					   "/shown", "/shown/nested", "/usr/lib"};
 
 	deny(SYS_open_tree, ENOSYS);
 	into_the_cage();
@@ -388,8 +393,7 @@ int main(void)
 		cmocka_unit_test(read_only),       cmocka_unit_test(devices),
 		cmocka_unit_test(old_kernel),      cmocka_unit_test(half_old_kernel),
 		cmocka_unit_test(remount),         cmocka_unit_test(workspace),
-		cmocka_unit_test(link_escape),
-		cmocka_unit_test(the_host_is_as_before),
+		cmocka_unit_test(link_escape),     cmocka_unit_test(the_host_is_as_before),
 	};
 
 	return cmocka_run_group_tests(tests, remember_mounts, remove_canaries);

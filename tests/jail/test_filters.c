@@ -283,7 +283,8 @@ static void foreign_calls_kill(void **state)
 
 	(void)state;
 	status = child_run(int80_body, false, true);
-	assert_true(WIFSIGNALED(status) && (WTERMSIG(status) == SIGSYS || WTERMSIG(status) == SIGSEGV));
+	assert_true(WIFSIGNALED(status) &&
+		    (WTERMSIG(status) == SIGSYS || WTERMSIG(status) == SIGSEGV));
 	status = child_run(x32_body, false, true);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }

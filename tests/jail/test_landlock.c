@@ -70,8 +70,9 @@ static int make_files(void **state)
 
 static int remove_files(void **state)
 {
-	static const char *const names[] = {"ro/file", "rw/sub/file", "rw/sub", "rw/fifo", "rw/file",
-					    "rw", "ro", "hidden/file", "hidden"};
+	static const char *const names[] = {"ro/file", "rw/sub/file", "rw/sub",
+					    "rw/fifo", "rw/file",     "rw",
+					    "ro",      "hidden/file", "hidden"};
 	char path[80];
 
 	(void)state;

@@ -17,7 +17,8 @@ static const char allowed_always[] =
 	" getdents getdents64 getcwd chdir fchdir statfs fstatfs umask mkdir mkdirat rmdir unlink"
 	" unlinkat rename renameat renameat2 link linkat symlink symlinkat"
 	" truncate ftruncate fallocate flock fsync"
-	" fdatasync fadvise64 readahead getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"
+	" fdatasync fadvise64 readahead getxattr lgetxattr fgetxattr listxattr llistxattr "
+	"flistxattr"
 	/* memory and threads */
 	" munmap mremap mprotect brk msync futex_waitv rseq membarrier set_robust_list"
 	" set_tid_address arch_prctl restart_syscall exit exit_group wait4 waitid"

@@ -1,8 +1,11 @@
 /* Finds, makes and reads control groups in a directory that imitates the kernel's. */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* needs the four above */
 #include <cmocka.h>
 
 #include <fcntl.h>
@@ -83,7 +86,8 @@ static void test_v1_falls_back_to_the_mount(void **state)
 	struct host *host = *state;
 	struct cgroup_host found;
 
-	put(host->root, "self", "9:pids:/docker/abc\n4:memory:/docker/abc\n2:cpuacct:/docker/abc\n");
+	put(host->root, "self",
+	    "9:pids:/docker/abc\n4:memory:/docker/abc\n2:cpuacct:/docker/abc\n");
 	make_dir(host->root, "memory");
 	make_dir(host->root, "pids");
 	make_dir(host->root, "cpuacct");
@@ -163,7 +167,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_v1_uses_own_path, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_v1_falls_back_to_the_mount, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_missing_controller_is_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_missing_controller_is_named, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_v2_takes_the_nearest_that_delegates, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_v2_slot_usage, set_up, tear_down),

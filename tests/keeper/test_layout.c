@@ -1,8 +1,11 @@
 /* Interpreters are found by their paths; nothing is executed to find out. */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* needs the four above */
 #include <cmocka.h>
 
 #include <fcntl.h>

@@ -1,0 +1,84 @@
+/*
+ * The limits of one instance, set from outside when it is ready and again when a call asks for
+ * tighter ones. A limit that cannot be set ends the instance: a policy is never silently not
+ * applied.
+ */
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "keeper/keeper.h"
+#include "keeper/procfs.h"
+
+/* The kernel lets a process limit another one of the same real ids, or with CAP_SYS_RESOURCE, which
+ * root often lacks in a container. Without a user namespace the guest's id is borrowed for the call;
+ * our effective id stays root's, so nothing else changes. */
+static int limit_as_guest(const struct keeper *keeper, pid_t pid, __rlimit_resource_t resource,
+			  const struct rlimit *limit)
+{
+	uid_t id = keeper->uid_base;
+	int rc = -1;
+
+	if (setresgid(id, (gid_t)-1, (gid_t)-1) == 0 && setresuid(id, (uid_t)-1, (uid_t)-1) == 0)
+		rc = prlimit(pid, resource, limit, NULL);
+	if (setresuid(0, (uid_t)-1, (uid_t)-1) < 0 || setresgid(0, (gid_t)-1, (gid_t)-1) < 0)
+		_exit(1); /* half a keeper is none */
+	return rc;
+}
+
+static int limit_from_outside(const struct keeper *keeper, const struct slot *slot,
+			      __rlimit_resource_t resource, uint64_t value)
+{
+	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+
+	if (prlimit(slot->guest_pid, resource, &limit, NULL) == 0)
+		return 0;
+	if (errno == EPERM && keeper->uid_base && !has_namespaces(keeper))
+		return limit_as_guest(keeper, slot->guest_pid, resource, &limit);
+	return -1;
+}
+
+/* The memory limit counts what the run adds to the ready instance. */
+int slot_limits_set(struct keeper *keeper, struct slot *slot)
+{
+	const struct slot_limits *limits = &slot->limits;
+	uint64_t space = procfs_address_space_bytes(slot->guest_pid);
+
+	if (space == 0) /* no /proc on this host: a ready CPython with libraries maps less */
+		space = UINT64_C(256) << 20;
+	if (limit_from_outside(keeper, slot, RLIMIT_AS, space + limits->memory_bytes) < 0)
+		return -EPERM;
+	if (has_cgroups(keeper))
+		return cgroup_slot_arm(&keeper->cgroups, &slot->cgroup, limits->memory_bytes,
+				       limits->processes);
+	slot->peak_base_bytes = procfs_peak_rss_bytes(slot->guest_pid);
+	return 0;
+}
+
+static int tighten(struct keeper *keeper, struct slot *slot)
+{
+	const struct slot_limits *limits = &slot->limits;
+
+	if (slot_limits_set(keeper, slot) < 0 ||
+	    limit_from_outside(keeper, slot, RLIMIT_NOFILE, limits->open_files) < 0 ||
+	    limit_from_outside(keeper, slot, RLIMIT_FSIZE, limits->workspace_bytes) < 0)
+		return -1;
+	if (has_cgroups(keeper))
+		return 0;
+	return limit_from_outside(keeper, slot, RLIMIT_NPROC, limits->processes);
+}
+
+void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits)
+{
+	struct slot *slot = &keeper->slots[index];
+	const struct keeper_message message = {
+		.type = KEEPER_ARMED, .slot = index, .generation = slot->generation};
+
+	if (slot->state != SLOT_READY)
+		return;
+	slot->limits = *limits;
+	if (tighten(keeper, slot) < 0)
+		slot_spawn_failed(keeper, index, "cannot set the run's limits");
+	else
+		host_send(keeper, &message, -1);
+}
