@@ -11,12 +11,12 @@
 
 #include "pysandbox.h"
 
-/* clang-format off: it does not settle on a layout of this list */
-#define PLAN_CONTROL_MAP(X)                                                                        \
-	X(memory)                                                                                  \
-	X(cpu) X(wall) X(processes) X(filesystem) X(workspace) X(network) X(syscalls) X(signals)   \
-		X(ipc) X(privileges) X(identity) X(devices) X(host_memory) X(state_reset)          \
-			X(hardware_speculation) X(imports)
+/* The formatter does not settle on a layout of this list. */
+/* clang-format off */
+#define PLAN_CONTROL_MAP(X) \
+	X(memory) X(cpu) X(wall) X(processes) X(filesystem) X(workspace) X(network) X(syscalls) \
+	X(signals) X(ipc) X(privileges) X(identity) X(devices) X(host_memory) X(state_reset) \
+	X(hardware_speculation) X(imports)
 /* clang-format on */
 
 enum plan_control {

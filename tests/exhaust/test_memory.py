@@ -105,8 +105,10 @@ def test_memory(exhaust, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_memory_as_files(exhaust, name):
-    run = exhaust.run(FILES[name], {"memory_limit", "disk_limit", "error"}, timeout=3.0,
-                      memory="128M")
+    statuses = {"memory_limit", "disk_limit", "error"}
+    if exhaust.config.rung in ("C", "D") and name == "unlinked_files":
+        statuses |= {"timeout", "cpu_limit"}  # each file is capped, their sum is not
+    run = exhaust.run(FILES[name], statuses, timeout=1.5, memory="128M")
     if run.status == "error":
         assert run.error["type"] in ("OSError", "MemoryError", "PermissionError"), str(run)
 
