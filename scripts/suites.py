@@ -113,7 +113,7 @@ def run_pytest(results, build, env):
         name = folder.rsplit("/", maxsplit=1)[-1]
         junit = results.folder / f"{name}.xml"
         base = build / "tmp" / name
-        command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={build}/tmp/.cache-{name}",
+        command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={results.folder}/.cache-{name}",
                    f"--basetemp={base}", f"--junitxml={junit}", "-o", "junit_family=xunit2",
                    folder]
         run_suite(results, name, [command], junit, env)
