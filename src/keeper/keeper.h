@@ -112,6 +112,7 @@ void slot_stop(struct keeper *keeper, uint32_t index);
 void slot_finish(struct keeper *keeper, uint32_t index);
 void slot_release(struct keeper *keeper, uint32_t index);
 void slot_send_workspace(struct keeper *keeper, uint32_t index);
+void slots_first_seen(struct keeper *keeper);
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd);
 void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, pid_t pid);
 void slot_ready(struct keeper *keeper, uint32_t index);

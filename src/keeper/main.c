@@ -91,8 +91,10 @@ static void on_template_reply(struct keeper *keeper, const struct spawn_reply *r
 
 	switch (reply->type) {
 	case SPAWN_INIT:
-		if (keeper->first_pid == 0 && is_own_child(sender))
+		if (keeper->first_pid == 0 && is_own_child(sender)) {
 			keeper->first_pid = sender;
+			slots_first_seen(keeper);
+		}
 		break;
 	case SPAWN_LISTENER:
 		if (keeper->listener_fd < 0 && is_own_child(sender)) {

@@ -219,6 +219,19 @@ static void adopt_zygote(struct keeper *keeper, struct slot *slot)
 	keeper->first_pid = 0;
 }
 
+/* The first process may announce itself after the zygote has become the guest. */
+void slots_first_seen(struct keeper *keeper)
+{
+	struct slot *slot = &keeper->slots[0];
+
+	if (!keeper->config.single_use || keeper->zygote_pid != 0 || slot->guest_pid == 0 ||
+	    slot->init_pid != 0)
+		return;
+	adopt_zygote(keeper, slot);
+	if (slot->ready_early)
+		slot_ready(keeper, 0);
+}
+
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd)
 {
 	struct slot *slot = &keeper->slots[index];
