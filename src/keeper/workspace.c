@@ -19,25 +19,46 @@
 #include "keeper/keeper.h"
 #include "keeper/procfs.h"
 
-#define MAX_DEPTH 64
+#define MAX_DEPTH 32
+#define MAX_PASSES 100000
 
-static void empty_directory(int fd, int depth);
+/* One tree being removed. What lies too deep for a recursion is moved up to the tree's top and
+ * removed in the next pass. */
+struct removal {
+	int top;
+	unsigned int moved;
+};
 
-static void remove_entry(int parent, const char *name, int depth)
+static void empty_directory(struct removal *removal, int fd, int depth);
+
+static void move_up(struct removal *removal, int parent, const char *name)
+{
+	char unique[32];
+
+	(void)snprintf(unique, sizeof(unique), ".psb-deep-%u", removal->moved++);
+	(void)renameat(parent, name, removal->top, unique);
+}
+
+static void remove_entry(struct removal *removal, int parent, const char *name, int depth)
 {
 	auto_fd fd = -1;
 
-	if (unlinkat(parent, name, 0) == 0 || depth >= MAX_DEPTH)
+	if (unlinkat(parent, name, 0) == 0)
 		return;
+	/* A directory, and its maker is dead: the name cannot turn into a link any more. */
+	(void)!fchmodat(parent, name, 0700, 0);
+	if (depth >= MAX_DEPTH) {
+		move_up(removal, parent, name);
+		return;
+	}
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	(void)fchmod(fd, 0700);
-	empty_directory(fd, depth + 1);
+	empty_directory(removal, fd, depth + 1);
 	(void)unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-static void empty_directory(int fd, int depth)
+static void empty_directory(struct removal *removal, int fd, int depth)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
@@ -50,13 +71,26 @@ static void empty_directory(int fd, int depth)
 	rewinddir(dir);
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			remove_entry(fd, entry->d_name, depth);
+			remove_entry(removal, fd, entry->d_name, depth);
 	(void)closedir(dir);
 }
 
 void workspace_tree_remove(int parent_fd, const char *name)
 {
-	remove_entry(parent_fd, name, 0);
+	auto_fd top = -1;
+	struct removal removal = {0};
+
+	if (unlinkat(parent_fd, name, 0) == 0)
+		return;
+	top = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0)
+		return;
+	removal.top = top;
+	for (int pass = 0; pass < MAX_PASSES; pass++) {
+		empty_directory(&removal, top, 0);
+		if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY)
+			return;
+	}
 }
 
 void workspace_sweep(const char *root)
