@@ -372,6 +372,13 @@ def finish(program):
     attempt(flush_streams)
 
 
+# Made in advance: when memory is used up even the report may find none.
+OUT_OF_MEMORY_END = {
+    'status': 'error', 'exit_code': 1, 'limits_hit': ['memory'], 'denied_imports': [],
+    'has_result': False,
+    'error': {'type': 'MemoryError', 'message': '', 'traceback': '', 'line': 0}}
+
+
 def execute():
     global program
     try:
@@ -384,7 +391,11 @@ def execute():
     gc.freeze()  # what is made from here on is the program's, and goes when it ends
     program = Program(*request)
     request = None
-    program.run()
-    attempt(finish, program)
-    psb.emit_end(program.end_dict())
+    try:
+        program.run()
+        attempt(finish, program)
+        end = program.end_dict()
+    except MemoryError:
+        end = OUT_OF_MEMORY_END
+    psb.emit_end(end)
     posix._exit(0)

@@ -233,11 +233,17 @@ def descendants(pid):
 
 
 def control_groups():
-    found = set()
+    """The groups of keepers; without those that sit beneath another login's memory group."""
+    found, foreign_names = set(), set()
+    own = next((line.split(":", 2)[2].strip() for line in open("/proc/self/cgroup")
+                if ":memory:" in line), "/")
     for base, names, _ in os.walk("/sys/fs/cgroup"):
-        found |= {os.path.join(base, name) for name in names
-                  if "psb" in name or "pysandbox" in name}
-    return found
+        for name in names:
+            if "psb" in name or "pysandbox" in name:
+                found.add(os.path.join(base, name))
+                if "/memory/" in base + "/" and not base.endswith(own.rstrip("/")):
+                    foreign_names.add(name)
+    return {path for path in found if path.rpartition("/")[2] not in foreign_names}
 
 
 def directory_entries():
@@ -314,8 +320,10 @@ class Traces:
                 return new
             time.sleep(0.02)
 
-    def check(self, run_=None):
-        new = self.left()
+    def check(self, run_=None, grace_s=2.0):
+        """Fails once for each thing: what stays is known from then on."""
+        new = self.left(grace_s)
+        self.before |= new
         assert not new, f"left behind: {sorted(new)}\n{run_ or ''}"
 
 
