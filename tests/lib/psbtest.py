@@ -64,13 +64,13 @@ LADDER = tuple(Config("root", rung) for rung in "ABCD") + tuple(
     Config("user", rung) for rung in "BCD")
 
 
-@functools.lru_cache(maxsize=None)
+_holder = tempfile.TemporaryDirectory(prefix="psbtest-", dir="/tmp")
+os.chmod(_holder.name, 0o755)
+
+
 def session_dir():
     """A directory every test user can read, removed when the test process ends."""
-    holder = tempfile.TemporaryDirectory(prefix="psbtest-", dir="/tmp")
-    os.chmod(holder.name, 0o755)
-    session_dir.holder = holder
-    return Path(holder.name)
+    return Path(_holder.name)
 
 
 @functools.lru_cache(maxsize=None)
