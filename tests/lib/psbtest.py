@@ -66,6 +66,8 @@ LADDER = tuple(Config("root", rung) for rung in "ABCD") + tuple(
 
 _holder = tempfile.TemporaryDirectory(prefix="psbtest-", dir="/tmp")
 os.chmod(_holder.name, 0o755)
+os.mkdir(_holder.name + "/home")
+os.chmod(_holder.name + "/home", 0o777)
 
 
 def session_dir():
@@ -166,11 +168,7 @@ def run(code, config=BEST, *, timeout=2.0, deadline=20.0, env=None, popen=None, 
 
 
 def environment(extra=None):
-    home = session_dir() / "home"
-    if not home.exists():
-        home.mkdir()
-        home.chmod(0o777)
-    base = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
+    base = {"PATH": "/usr/bin:/bin", "HOME": _holder.name + "/home", "LANG": "C.UTF-8"}
     return base | (extra or {})
 
 
