@@ -21,11 +21,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ipc/fdpass.h"
 #include "jail/jail.h"
 #include "keeper/control.h"
 
@@ -157,57 +157,22 @@ static pid_t *find_tid_cache(void)
 
 static int receive_spawn(struct spawn_message *message, int fds[SPAWN_FDS])
 {
-	union {
-		char bytes[CMSG_SPACE(SPAWN_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {.iov_base = message, .iov_len = sizeof(*message)};
-	struct msghdr header = {.msg_iov = &iov,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *cmsg;
-	size_t count;
-	ssize_t n;
+	int count =
+		fdpass_receive(PSB_CONTROL_FD, message, sizeof(*message), fds, SPAWN_FDS, 0, NULL);
 
-	do
-		n = recvmsg(PSB_CONTROL_FD, &header, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	cmsg = CMSG_FIRSTHDR(&header);
-	if (n != (ssize_t)sizeof(*message) || !cmsg || cmsg->cmsg_type != SCM_RIGHTS ||
-	    message->slot >= KEEPER_MAX_SLOTS)
+	if (count < 0 || message->slot >= KEEPER_MAX_SLOTS ||
+	    count != (int)(message->groups ? SPAWN_FDS : SPAWN_PIPES))
 		return -1;
-	for (size_t i = 0; i < SPAWN_FDS; i++)
-		fds[i] = -1;
-	count = message->groups ? SPAWN_FDS : SPAWN_PIPES;
-	if (cmsg->cmsg_len != CMSG_LEN(count * sizeof(int)))
-		return -1;
-	memcpy(fds, CMSG_DATA(cmsg), count * sizeof(int));
 	return 0;
 }
 
 /* HELLO carries the workspace's descriptor: the keeper can read it when the guest is dead. */
 static int say_hello(uint32_t slot, int workspace_fd, struct jail_fault *fault)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct spawn_reply message = {.type = SPAWN_HELLO, .slot = slot};
-	struct iovec iov = {.iov_base = &message, .iov_len = sizeof(message)};
-	struct msghdr header = {.msg_iov = &iov,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+	const struct spawn_reply message = {.type = SPAWN_HELLO, .slot = slot};
+	int rc = fdpass_send(PSB_CONTROL_FD, &message, sizeof(message), &workspace_fd, 1);
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &workspace_fd, sizeof(int));
-	if (sendmsg(PSB_CONTROL_FD, &header, MSG_NOSIGNAL) < 0)
-		return jail_fail(fault, errno, "send hello");
-	return 0;
+	return rc < 0 ? jail_fail(fault, -rc, "send hello") : 0;
 }
 
 /* "0" is the writer: no lock against forks, no process id. */
@@ -378,7 +343,6 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	(void)args;
 	if (zygote_init(&zygote, &fault) < 0)
 		die(KEEPER_MAX_SLOTS, &fault);
-	reply(SPAWN_UP, KEEPER_MAX_SLOTS, NULL);
 	for (;;) {
 		if (receive_spawn(&message, fds) < 0)
 			_exit(0);

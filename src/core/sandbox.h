@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "core/clock.h"
 #include "core/outcome.h"
 #include "core/plan.h"
 #include "core/policy.h"
@@ -61,8 +62,6 @@ struct psb_sandbox {
 	size_t fallback_count;
 	size_t probe_failures; /* leading entries of fallback that stand for good */
 };
-
-uint64_t clock_us(void); /* CLOCK_MONOTONIC */
 
 /* sandbox.c: as psb_open(), with a list of engines in place of the registry. Not exported. */
 int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,

@@ -17,11 +17,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ipc/fdpass.h"
 #include "keeper/keeper.h"
 
 #define GUEST_ID 1000
@@ -48,23 +48,9 @@ static void report(const struct cage_pipes *pipes, const struct jail_fault *faul
 
 static int send_listener(const struct cage_pipes *pipes, int listener)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct spawn_reply reply = {.type = SPAWN_LISTENER, .slot = KEEPER_MAX_SLOTS};
-	struct iovec iov = {.iov_base = &reply, .iov_len = sizeof(reply)};
-	struct msghdr header = {.msg_iov = &iov,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+	const struct spawn_reply reply = {.type = SPAWN_LISTENER, .slot = KEEPER_MAX_SLOTS};
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &listener, sizeof(int));
-	return sendmsg(pipes->control, &header, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return fdpass_send(pipes->control, &reply, sizeof(reply), &listener, 1);
 }
 
 /* Tells the keeper to write the maps and waits until it has. */

@@ -59,7 +59,8 @@ enum host_message_type {
 };
 
 /* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come: its evidence is due
- * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries four descriptors: request, stdout, stderr, result. */
+ * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries four descriptors:
+ * request, stdout, stderr, result. */
 struct host_message {
 	uint32_t type;
 	uint32_t slot;
@@ -109,18 +110,11 @@ struct spawn_message {
 	char workspace[64]; /* rungs C and D: the slot's directory */
 };
 
-enum spawn_reply_type {
-	SPAWN_INIT = 1,
-	SPAWN_HELLO,
-	SPAWN_READY,
-	SPAWN_FAILED,
-	SPAWN_UP,
-	SPAWN_LISTENER
-};
+enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_LISTENER };
 
 /* Zygote side -> keeper: INIT from the pid namespace's init, HELLO (with the workspace's
- * descriptor) and READY from the guest before it runs foreign code, FAILED from either, UP from
- * the zygote when its imports are done, LISTENER (with the descriptor) before it is exec'd. */
+ * descriptor) and READY from the guest before it runs foreign code, FAILED from any of them,
+ * LISTENER (with the descriptor) from the zygote before it is exec'd. */
 struct spawn_reply {
 	uint32_t type;
 	uint32_t slot;

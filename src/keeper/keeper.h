@@ -78,8 +78,6 @@ static inline bool has_cgroups(const struct keeper *keeper)
 	return keeper->rung == RUNG_A;
 }
 
-uint64_t now_us(void);
-
 /* template.c: the builder and what it needs from outside. Errors as text for the host. */
 int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
 /* root_fs.c: what the cage shows of the host. Opened with the caller's rights in the new mount
@@ -117,7 +115,8 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, pid_t pid);
 void slot_ready(struct keeper *keeper, uint32_t index);
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text);
-void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number);
+void slot_kill(struct slot *slot);
+void slot_denied(struct slot *slot, int syscall_number);
 bool is_own_child(pid_t pid);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
@@ -136,6 +135,5 @@ void host_send(struct keeper *keeper, const struct keeper_message *message, int 
 void host_fail_template(struct keeper *keeper, const char *text);
 int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int *fds,
 	       size_t count);
-int receive_with_fds(int socket, void *message, size_t size, int *fds, int max_fds, pid_t *sender);
 
 #endif

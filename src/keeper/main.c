@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "ipc/fdpass.h"
 #include "keeper/keeper.h"
 
 /* Host ids of guests: far above any account, and apart for every keeper of this host. */
@@ -62,10 +63,11 @@ static bool host_turn(struct keeper *keeper)
 	int rc;
 
 	for (;;) {
-		rc = receive_with_fds(keeper->host_fd, &message, sizeof(message), fds, 4, NULL);
-		if (rc == -3)
+		rc = fdpass_receive(keeper->host_fd, &message, sizeof(message), fds, 4,
+				    MSG_DONTWAIT, NULL);
+		if (rc == FDPASS_EMPTY)
 			return true;
-		if (rc == -1)
+		if (rc == FDPASS_END)
 			return false;
 		if (rc >= 0 && (message.type != HOST_PREPARE || rc == 4))
 			on_host_message(keeper, &message, fds);
@@ -140,10 +142,11 @@ static void zygote_turn(struct keeper *keeper)
 	int rc;
 
 	for (;;) {
-		rc = receive_with_fds(keeper->zygote_fd, &reply, sizeof(reply), &fd, 1, &sender);
-		if (rc == -1)
+		rc = fdpass_receive(keeper->zygote_fd, &reply, sizeof(reply), &fd, 1, MSG_DONTWAIT,
+				    &sender);
+		if (rc == FDPASS_END)
 			close_fd(&keeper->zygote_fd);
-		if (rc == -1 || rc == -3)
+		if (rc == FDPASS_END || rc == FDPASS_EMPTY)
 			return;
 		if (rc >= 0)
 			on_spawn_reply(keeper, &reply, sender, &fd);
@@ -185,7 +188,7 @@ static void notification_turn(struct keeper *keeper)
 	}
 	slot = slot_of_task(keeper, (pid_t)request.pid);
 	if (slot) {
-		slot_denied(keeper, slot, request.data.nr);
+		slot_denied(slot, request.data.nr);
 		return;
 	}
 	name = jail_syscall_name(request.data.nr);
@@ -290,12 +293,8 @@ static void kill_all(struct keeper *keeper)
 	for (size_t i = 0; i < sizeof(template_pids) / sizeof(template_pids[0]); i++)
 		if (template_pids[i] > 0)
 			(void)kill(template_pids[i], SIGKILL);
-	for (uint32_t i = 0; i < keeper->config.slots; i++) {
-		if (keeper->slots[i].init_pid > 0)
-			(void)kill(keeper->slots[i].init_pid, SIGKILL);
-		if (keeper->slots[i].guest_pid > 0)
-			(void)kill(keeper->slots[i].guest_pid, SIGKILL);
-	}
+	for (uint32_t i = 0; i < keeper->config.slots; i++)
+		slot_kill(&keeper->slots[i]);
 	if (keeper->first_pid > 0 && has_namespaces(keeper))
 		(void)kill(keeper->first_pid, SIGKILL);
 }

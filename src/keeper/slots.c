@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "keeper/keeper.h"
 #include "keeper/procfs.h"
 
@@ -41,7 +42,7 @@ static void send_slot(struct keeper *keeper, uint32_t index, uint32_t type, cons
 	host_send(keeper, &message, -1);
 }
 
-static void kill_all(struct slot *slot)
+void slot_kill(struct slot *slot)
 {
 	slot->killed = true;
 	if (slot->init_pid != 0)
@@ -181,7 +182,7 @@ void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
 		return;
 	slot->state = SLOT_ENDED;
 	slot->reported = true;
-	kill_all(slot);
+	slot_kill(slot);
 	send_slot(keeper, index, KEEPER_SLOT_FAILED, text);
 }
 
@@ -279,7 +280,7 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	}
 	slot->state = SLOT_READY;
 	if (slot->released) {
-		kill_all(slot);
+		slot_kill(slot);
 		return;
 	}
 	send_slot(keeper, index, KEEPER_READY, NULL);
@@ -306,7 +307,7 @@ static void fill_usage(struct keeper *keeper, struct slot *slot, bool with_event
 	struct evidence *evidence = &slot->evidence;
 	struct cgroup_usage usage;
 
-	evidence->wall_us = now_us() - slot->start_us;
+	evidence->wall_us = clock_us() - slot->start_us;
 	evidence->ended = true;
 	if (!has_cgroups(keeper))
 		return;
@@ -335,7 +336,7 @@ void slot_stop(struct keeper *keeper, uint32_t index)
 	struct slot *slot = &keeper->slots[index];
 
 	if (slot->state == SLOT_RUNNING || slot->state == SLOT_READY)
-		kill_all(slot);
+		slot_kill(slot);
 }
 
 void slot_finish(struct keeper *keeper, uint32_t index)
@@ -351,18 +352,17 @@ void slot_finish(struct keeper *keeper, uint32_t index)
 		if (peak > slot->peak_base_bytes)
 			slot->evidence.memory_peak_bytes = peak - slot->peak_base_bytes;
 	}
-	kill_all(slot);
+	slot_kill(slot);
 	report_end(keeper, slot, false);
 }
 
-void slot_denied(struct keeper *keeper, struct slot *slot, int syscall_number)
+void slot_denied(struct slot *slot, int syscall_number)
 {
-	(void)keeper;
 	if (slot->evidence.denied)
 		return;
 	slot->evidence.denied = true;
 	slot->evidence.denied_syscall = syscall_number;
-	kill_all(slot);
+	slot_kill(slot);
 }
 
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid)
@@ -401,7 +401,7 @@ static void guest_reaped(struct keeper *keeper, struct slot *slot, int code, int
 			peak_bytes > slot->peak_base_bytes ? peak_bytes - slot->peak_base_bytes : 0;
 	}
 	if (slot->init_pid != 0)
-		kill_all(slot);
+		slot_kill(slot);
 }
 
 static void all_reaped(struct keeper *keeper, struct slot *slot)
@@ -467,7 +467,7 @@ void slot_release(struct keeper *keeper, uint32_t index)
 	}
 	slot->released = true;
 	if (alive(slot))
-		kill_all(slot);
+		slot_kill(slot);
 	else if (slot->state == SLOT_ENDED)
 		free_slot(keeper, index);
 }

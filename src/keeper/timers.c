@@ -10,17 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "keeper/keeper.h"
 
 #define CPU_GRAIN_US 5000
-
-uint64_t now_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* Without control groups an instance is one process: its CPU clock is the whole. */
 static uint64_t process_cpu_us(pid_t pid)
@@ -67,7 +60,7 @@ static uint64_t slot_due(const struct slot *slot)
 
 void timers_turn(struct keeper *keeper)
 {
-	uint64_t now = now_us();
+	uint64_t now = clock_us();
 	uint64_t expirations;
 
 	(void)!read(keeper->timer_fd, &expirations, sizeof(expirations));

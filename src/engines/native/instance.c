@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "native.h"
 
@@ -121,18 +121,9 @@ enum instance_state native_state(const struct engine_instance *instance)
 	return instance->state;
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
-	const struct host_message message = {
-		.type = type, .slot = instance->slot, .start_us = now_us()};
+	const struct host_message message = {.type = type, .slot = instance->slot};
 
 	/* A keeper that is gone shows at the next turn. */
 	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
@@ -154,8 +145,11 @@ static void send_request(struct engine_instance *instance)
 
 void native_begin(struct engine_instance *instance)
 {
+	const struct host_message message = {
+		.type = HOST_START, .slot = instance->slot, .start_us = clock_us()};
+
 	instance->arming = false;
-	tell_keeper(instance, HOST_START);
+	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
 	send_request(instance);
 }
 
@@ -167,15 +161,7 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 
 	if (instance->state != INSTANCE_READY)
 		return psb_fail(err, PSB_E_ENGINE, 0, "native: the instance is not ready");
-	message.limits = (struct slot_limits){
-		.wall_ms = limits->wall_ms,
-		.cpu_ms = limits->cpu_ms,
-		.memory_bytes = limits->memory_bytes,
-		.workspace_bytes = limits->workspace_bytes,
-		.workspace_files = limits->workspace_files,
-		.open_files = limits->open_files,
-		.processes = limits->processes,
-	};
+	message.limits = native_slot_limits(limits);
 	instance->request = request;
 	instance->request_len = request_len;
 	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {

@@ -19,6 +19,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "ipc/fdpass.h"
 #include "native.h"
 
 #define SPAWN_STACK_BYTES (64u << 10)
@@ -114,31 +115,10 @@ int keeper_start(const struct keeper_config *config, const char *libexec, int *c
 int keeper_send(const struct engine_template *tmpl, const struct host_message *message,
 		const int fds[4], struct psb_error *err)
 {
-	union {
-		char bytes[CMSG_SPACE(4 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct host_message copy = *message;
-	struct iovec iov = {.iov_base = &copy, .iov_len = sizeof(copy)};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
+	int rc = fdpass_send(tmpl->control_fd, message, sizeof(*message), fds, fds ? 4 : 0);
 
-	if (fds) {
-		struct cmsghdr *cmsg;
-
-		header.msg_control = control.bytes;
-		header.msg_controllen = sizeof(control.bytes);
-		cmsg = &control.align;
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(4 * sizeof(int));
-		memcpy(CMSG_DATA(cmsg), fds, 4 * sizeof(int));
-	}
-	do
-		n = sendmsg(tmpl->control_fd, &header, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return psb_fail(err, PSB_E_ENGINE, errno, "native: the keeper is gone: %s",
-				strerror(errno));
+	if (rc < 0)
+		return psb_fail(err, PSB_E_ENGINE, -rc, "native: the keeper is gone: %s",
+				strerror(-rc));
 	return 0;
 }

@@ -33,7 +33,6 @@ struct engine_instance {
 	size_t request_len;
 	size_t request_sent;
 	struct evidence evidence;
-	char failure[KEEPER_TEXT_BYTES];
 };
 
 /* keeper_process.c */
@@ -43,6 +42,7 @@ int keeper_send(const struct engine_template *tmpl, const struct host_message *m
 		const int fds[4], struct psb_error *err);
 
 /* template.c */
+struct slot_limits native_slot_limits(const struct psb_limits *limits);
 int native_template_open(const struct plan *plan, struct engine_template **out,
 			 struct psb_error *err);
 int native_turn(struct engine_template *tmpl, struct psb_error *err);

@@ -11,12 +11,13 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "ipc/fdpass.h"
 #include "keeper/python_layout.h"
 #include "native.h"
 
 #define CLOSE_WAIT_MS 2000
 
-static struct slot_limits slot_limits_of(const struct psb_limits *limits)
+struct slot_limits native_slot_limits(const struct psb_limits *limits)
 {
 	return (struct slot_limits){
 		.wall_ms = limits->wall_ms,
@@ -63,7 +64,7 @@ static int fill_config(const struct plan *plan, struct keeper_config *config, st
 	if (config->slots > KEEPER_MAX_SLOTS)
 		config->slots = KEEPER_MAX_SLOTS;
 	config->single_use = plan->single_use;
-	config->limits = slot_limits_of(&plan->limits);
+	config->limits = native_slot_limits(&plan->limits);
 	memcpy(config->python, layout.executable, sizeof(config->python));
 	memcpy(config->python_prefix, layout.prefix, sizeof(config->python_prefix));
 	memcpy(config->venv, layout.venv, sizeof(config->venv));
@@ -136,11 +137,7 @@ static void on_instance_message(struct engine_instance *instance,
 		instance->workspace_seen = true;
 		instance->workspace_fd = take_fd(*fd);
 		break;
-	case KEEPER_SLOT_FAILED:
-		(void)snprintf(instance->failure, sizeof(instance->failure), "%.399s",
-			       message->text);
-		instance_lost(instance);
-		break;
+	case KEEPER_SLOT_FAILED: instance_lost(instance); break;
 	default: break;
 	}
 }
@@ -158,33 +155,6 @@ static void on_message(struct engine_template *tmpl, const struct keeper_message
 		on_instance_message(instance, message, fd);
 }
 
-static int receive(int socket, struct keeper_message *message, int *fd)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = {.iov_base = message, .iov_len = sizeof(*message)};
-	struct msghdr header = {.msg_iov = &iov,
-				.msg_iovlen = 1,
-				.msg_control = control.bytes,
-				.msg_controllen = sizeof(control.bytes)};
-	struct cmsghdr *cmsg;
-	ssize_t n;
-
-	do
-		n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
-		return 0;
-	if (n != (ssize_t)sizeof(*message))
-		return -1;
-	cmsg = CMSG_FIRSTHDR(&header);
-	if (cmsg && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
-	return 1;
-}
-
 int native_turn(struct engine_template *tmpl, struct psb_error *err)
 {
 	struct keeper_message message;
@@ -193,11 +163,12 @@ int native_turn(struct engine_template *tmpl, struct psb_error *err)
 	do {
 		auto_fd fd = -1;
 
-		rc = receive(tmpl->control_fd, &message, &fd);
-		if (rc > 0)
+		rc = fdpass_receive(tmpl->control_fd, &message, sizeof(message), &fd, 1,
+				    MSG_DONTWAIT, NULL);
+		if (rc >= 0)
 			on_message(tmpl, &message, &fd);
-	} while (rc > 0);
-	if (rc < 0) {
+	} while (rc >= 0);
+	if (rc != FDPASS_EMPTY) {
 		die(tmpl, "the keeper ended unexpectedly");
 		for (uint32_t i = 0; i < tmpl->slots; i++)
 			if (tmpl->instances[i])
