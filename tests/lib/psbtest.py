@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,15 +65,24 @@ LADDER = tuple(Config("root", rung) for rung in "ABCD") + tuple(
     Config("user", rung) for rung in "BCD")
 
 
-_holder = tempfile.TemporaryDirectory(prefix="psbtest-", dir="/tmp")
-os.chmod(_holder.name, 0o755)
-os.mkdir(_holder.name + "/home")
-os.chmod(_holder.name + "/home", 0o777)
+_session_lock = threading.Lock()
+_session = []  # the TemporaryDirectory, once somebody needs it
 
 
 def session_dir():
-    """A directory every test user can read, removed when the test process ends."""
-    return Path(_holder.name)
+    """A directory every test user can read, removed when the test process ends.
+
+    Made on first use: a process that only imports this module, and is killed by a test, would
+    leave it behind. Threads ask at the same time, so it is whole before it is shown.
+    """
+    with _session_lock:
+        if not _session:
+            holder = tempfile.TemporaryDirectory(prefix="psbtest-", dir="/tmp")
+            os.chmod(holder.name, 0o755)
+            os.mkdir(holder.name + "/home")
+            os.chmod(holder.name + "/home", 0o777)
+            _session.append(holder)
+        return Path(_session[0].name)
 
 
 @functools.lru_cache(maxsize=None)
@@ -168,7 +178,7 @@ def run(code, config=BEST, *, timeout=2.0, deadline=20.0, env=None, popen=None, 
 
 
 def environment(extra=None):
-    base = {"PATH": "/usr/bin:/bin", "HOME": _holder.name + "/home", "LANG": "C.UTF-8"}
+    base = {"PATH": "/usr/bin:/bin", "HOME": str(session_dir() / "home"), "LANG": "C.UTF-8"}
     return base | (extra or {})
 
 
