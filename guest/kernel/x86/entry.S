@@ -12,7 +12,7 @@ kernel_header:
 	.quad KERNEL_HEADER_MAGIC
 	.quad GUEST_ABI_VERSION
 	.quad boot_entry
-	.quad boot_stack_top
+	.quad kernel_stack_top
 	.quad syscall_entry
 	.quad trap_entry
 	.quad collect_entry
@@ -20,21 +20,33 @@ kernel_header:
 	.quad kernel_text_end
 
 	.text
-/* The VMM has set rsp to boot_stack_top. */
+/* The VMM has set rsp to kernel_stack_top. */
+	.globl boot_entry
 boot_entry:
 	xor %ebp, %ebp
 	cld
 	call kernel_boot
-	ud2
+	jmp resume
 
 collect_entry:
-	lea boot_stack_top(%rip), %rsp
+	lea kernel_stack_top(%rip), %rsp
 	xor %ebp, %ebp
 	cld
 	call kernel_collect
 	ud2
 
-	.macro PUSH_REGISTERS
+/* rcx: user's rip, r11: user's rflags. One vCPU and no interrupts: a variable can hold rsp. The
+ * registers are pushed into the running thread's frame. */
+	.balign 16
+syscall_entry:
+	mov %rsp, user_stack(%rip)
+	mov current_frame_end(%rip), %rsp
+	push $GUEST_USER_SS
+	push user_stack(%rip)
+	push %r11
+	push $GUEST_USER_CS
+	push %rcx
+	push %rax		/* orig_rax */
 	push %rdi
 	push %rsi
 	push %rdx
@@ -50,9 +62,14 @@ collect_entry:
 	push %r13
 	push %r14
 	push %r15
-	.endm
+	mov %rsp, %rdi
+	lea kernel_stack_top(%rip), %rsp
+	xor %ebp, %ebp
+	cld
+	call kernel_syscall
 
-	.macro POP_REGISTERS
+resume:
+	mov %rax, %rsp
 	pop %r15
 	pop %r14
 	pop %r13
@@ -68,90 +85,23 @@ collect_entry:
 	pop %rdx
 	pop %rsi
 	pop %rdi
-	.endm
-
-/* rcx: user's rip, r11: user's rflags. One vCPU and no interrupts: a variable can hold rsp. */
-	.balign 16
-syscall_entry:
-	mov %rsp, user_stack(%rip)
-	mov current_kernel_stack(%rip), %rsp
-	push $GUEST_USER_SS
-	push user_stack(%rip)
-	push %r11
-	push $GUEST_USER_CS
-	push %rcx
-	push %rax
-	PUSH_REGISTERS
-	mov %rsp, %rdi
-	xor %ebp, %ebp
-	sub $8, %rsp		/* the call wants 16-byte alignment */
-	cld
-	call kernel_syscall
-	add $8, %rsp
-restore_all:
-	POP_REGISTERS
 	add $8, %rsp
 	iretq
 
-	.globl return_to_user
-return_to_user:
-	mov %rdi, %rsp
-	jmp restore_all
-
 /* The VMM has put the interrupted registers into comm.trap and changed rip only. */
 trap_entry:
-	mov current_kernel_stack(%rip), %rsp
-	sub $REGISTERS_BYTES, %rsp
-	mov $(GUEST_COMM + COMM_TRAP_REGISTERS), %rsi
-	mov %rsp, %rdi
+	lea kernel_stack_top(%rip), %rsp
+	mov $(GUEST_COMM + COMM_TRAP_REGISTERS), %esi
+	mov current_frame_end(%rip), %rdi
+	sub $REGISTERS_BYTES, %rdi
+	mov %rdi, %rax
 	mov $(REGISTERS_BYTES / 8), %ecx
 	cld
 	rep movsq
-	mov %rsp, %rdi
+	mov %rax, %rdi
 	xor %ebp, %ebp
-	sub $8, %rsp
 	call kernel_trap
-	add $8, %rsp
-	jmp restore_all
-
-/* switch_stack(save, to) */
-	.globl switch_stack
-switch_stack:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	mov %rsp, (%rdi)
-	mov %rsi, %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
-	ret
-
-/* new_stack(top, entry, argument): as if it had called switch_stack at its very beginning. */
-	.globl new_stack
-new_stack:
-	lea start_thread(%rip), %rax
-	mov %rax, -16(%rdi)
-	mov %rsi, -24(%rdi)	/* rbx */
-	movq $0, -32(%rdi)	/* rbp */
-	mov %rdx, -40(%rdi)	/* r12 */
-	movq $0, -48(%rdi)
-	movq $0, -56(%rdi)
-	movq $0, -64(%rdi)
-	lea -64(%rdi), %rax
-	ret
-
-start_thread:
-	mov %r12, %rdi
-	and $-16, %rsp
-	call *%rbx
-	ud2
+	jmp resume
 
 /* host_call(number, a, b, c). rcx tells the VMM where to go on. */
 	.globl host_call
@@ -165,13 +115,9 @@ host_call:
 1:	ret
 
 	.bss
-	.balign 16
-	.globl current_kernel_stack
-current_kernel_stack:
-	.quad 0
-user_stack:
-	.quad 0
 	.balign 4096
 	.skip 65536
-boot_stack_top:
+kernel_stack_top:
+user_stack:
+	.quad 0
 	.section .note.GNU-stack, "", @progbits
