@@ -88,8 +88,8 @@ enum host_call {
 	/* (): takes the output records; the kernel's next record begins at offset 0 again. Blocks
 	 * while the host application does not read. */
 	HOST_FLUSH = 2,
-	/* (until_ns): sleeps until that moment of the clock, or a kick; UINT64_MAX: until stopped.
-	 * Drains the output first. */
+	/* (ns): sleeps so long, or until a kick; UINT64_MAX: until a kick or the run's end. Drains
+	 * the output first. */
 	HOST_WAIT = 3,
 	/* (first_ns, period_ns): kicks after first_ns from now and then every period_ns (at least
 	 * HOST_TIMER_MIN_NS; 0: never again). (0, 0): no more kicks. Replaces the one before. */
