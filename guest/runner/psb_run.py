@@ -10,6 +10,7 @@ import sys
 
 # Given by psb_boot: psb, fetch, load and copies of _signal, _thread, gc and posix.
 modules = sys.modules
+machine = False  # in a virtual machine: one snapshot serves all executions
 program = None
 parts = {}
 run = globals()
@@ -116,8 +117,13 @@ def prepare(preloads, single):
         gc.freeze()
 
 
-def become_ready(preloads, single):
+def become_ready(preloads, single, in_machine):
+    global machine
+    machine = in_machine
     prepare(preloads, single)
+    if machine:  # the snapshot is taken where the request is read
+        part('psb_warm')['warm'](modules)
+        return
     slot = psb.serve()
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
@@ -388,6 +394,8 @@ def execute():
     except BaseException as exc:
         part('psb_errors')['not_begun'](exc)
         posix._exit(0)
+    if machine:
+        part('psb_warm')['reseed'](modules)
     gc.freeze()  # what is made from here on is the program's, and goes when it ends
     program = Program(*request)
     request = None
