@@ -103,17 +103,18 @@ int microvm_start(struct engine_instance *instance, const struct psb_limits *lim
 
 	if (instance->state != INSTANCE_READY || vm->state != VM_IDLE || instance->tmpl->dead)
 		return psb_fail(err, PSB_E_ENGINE, 0, "microvm: the instance is not ready");
+	vm->executions++;
 	instance->start_us = clock_us();
 	instance->request = request;
 	instance->request_len = request_len;
 	instance->command = (struct vm_command){.magic = VM_COMMAND_MAGIC,
 						.type = VM_START,
+						.execution = vm->executions,
 						.start_us = instance->start_us,
 						.request_bytes = request_len,
 						.limits = microvm_limits(limits)};
 	instance->state = INSTANCE_RUNNING;
 	vm->state = VM_RUNNING;
-	vm->executions++;
 	send_request(instance);
 	return 0;
 }
@@ -216,7 +217,7 @@ int microvm_pump(struct engine_instance *instance, const struct engine_sink *sin
 	if (!instance->pipe_ended &&
 	    !vm_read_events(vm, vm->gone ? LEFT_READS : READS_PER_TURN, &events)) {
 		instance->pipe_ended = true;
-		vm_stop(instance->tmpl, instance->slot); /* nonsense ends it; a dead one does not mind */
+		vm_kill(instance->tmpl, instance->slot); /* nonsense ends it; a dead one does not mind */
 	}
 	instance->sink = NULL;
 	settle(instance);
@@ -232,14 +233,15 @@ void instance_on_gone(struct engine_instance *instance)
 		settle(instance);
 }
 
-/* An end frame in whole means that the guest is about to exit, or says so falsely: its evidence is
- * on its way, or the wall limit will fetch it. */
+/* The run ends, its memory stays: the workspace can still be had. A worker that does not react is
+ * killed when it is recycled. */
 void microvm_stop(struct engine_instance *instance, enum stop_reason reason)
 {
-	if (instance->state != INSTANCE_RUNNING || reason == STOP_FINISHED)
+	if (instance->state != INSTANCE_RUNNING)
 		return;
-	instance->stopped = true;
-	vm_stop(instance->tmpl, instance->slot);
+	instance->finished = reason == STOP_FINISHED;
+	instance->stopped = reason != STOP_FINISHED;
+	vm_interrupt(instance->tmpl, instance->slot);
 }
 
 void microvm_evidence(const struct engine_instance *instance, struct evidence *out)
@@ -253,7 +255,8 @@ static bool may_serve_again(const struct engine_instance *instance)
 	const struct evidence *evidence = &instance->evidence;
 
 	return vm->state == VM_DONE && !vm->gone && !instance->stopped &&
-	       !instance->tmpl->single_use && evidence->exited && !evidence->signalled &&
+	       !instance->tmpl->single_use && (evidence->exited || instance->finished) &&
+	       !evidence->signalled &&
 	       !evidence->wall_fired && !evidence->cpu_fired && !evidence->instance_lost &&
 	       vm->executions < MAX_EXECUTIONS &&
 	       instance->sent == sizeof(instance->command) + instance->request_len;
@@ -268,6 +271,7 @@ void microvm_recycle(struct engine_instance *instance)
 		return;
 	vm = instance_vm(instance);
 	vm->instance = NULL;
+	workspace_remove(instance);
 	if (vm->gone) {
 		vm_free(instance->tmpl, instance->slot);
 	} else if (may_serve_again(instance) &&
@@ -275,7 +279,7 @@ void microvm_recycle(struct engine_instance *instance)
 		vm->state = VM_PREPARING;
 	} else if (vm->state != VM_IDLE && vm->state != VM_PREPARING) {
 		vm->state = VM_DYING;
-		vm_stop(instance->tmpl, instance->slot);
+		vm_kill(instance->tmpl, instance->slot);
 	}
 	free(instance);
 }

@@ -31,8 +31,6 @@ struct vm {
 	struct engine_instance *instance;
 };
 
-struct files_writer;
-
 struct engine_template {
 	int control_fd;
 	int epoll_fd; /* control_fd and all event pipes */
@@ -42,6 +40,8 @@ struct engine_template {
 	struct vm_limits limits;
 	bool dead;
 	char dead_text[MICROVM_TEXT_BYTES];
+	bool files_seen;
+	int files_fd; /* of the supervisor's file system for guests' files, or -1 */
 	struct vm vms[MICROVM_MAX_SLOTS];
 };
 
@@ -49,7 +49,8 @@ struct engine_instance {
 	struct engine_template *tmpl;
 	uint32_t slot;
 	enum instance_state state;
-	bool stopped; /* by us */
+	bool stopped;  /* by us */
+	bool finished; /* ... after its end frame */
 	bool ended;   /* VM_ENDED came */
 	bool pipe_ended;
 	uint64_t start_us;
@@ -59,7 +60,7 @@ struct engine_instance {
 	size_t sent; /* of command and request */
 	struct evidence evidence;
 	const struct engine_sink *sink; /* during pump() */
-	struct files_writer *files;	/* during workspace() */
+	bool files_made; /* workspace() has made a directory */
 };
 
 static inline struct vm *instance_vm(const struct engine_instance *instance)
@@ -77,7 +78,9 @@ struct vm_limits microvm_limits(const struct psb_limits *limits);
 
 /* vm.c */
 int vm_start(struct engine_template *tmpl, uint32_t slot, struct psb_error *err);
-void vm_stop(const struct engine_template *tmpl, uint32_t slot);
+void vm_kill(const struct engine_template *tmpl, uint32_t slot);
+void vm_interrupt(const struct engine_template *tmpl, uint32_t slot);
+int vm_ask_files(const struct engine_template *tmpl, uint32_t slot);
 void vm_free(struct engine_template *tmpl, uint32_t slot);
 /* Reads what is there, at most `reads` times; false: end of file or nonsense. */
 bool vm_read_events(struct vm *vm, int reads, const struct events_sink *sink);
@@ -99,6 +102,7 @@ void instance_on_gone(struct engine_instance *instance);
 
 /* workspace.c */
 int microvm_workspace(struct engine_instance *instance, struct psb_error *err);
+void workspace_remove(struct engine_instance *instance);
 
 /* plan.c */
 void microvm_probe(const char *forced_rung, struct engine_probe *out);

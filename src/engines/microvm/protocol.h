@@ -49,19 +49,21 @@ struct vmm_config {
 	char preload[1024];
 };
 
-enum vmm_request_type { VMM_PREPARE = 1, VMM_STOP };
+enum vmm_request_type { VMM_PREPARE = 1, VMM_KILL, VMM_INTERRUPT, VMM_DIRECTORY };
 
-/* Library -> supervisor. VMM_PREPARE carries the worker's ends of two pipes: commands, events. */
+/* Library -> supervisor. VMM_PREPARE carries the worker's ends of two pipes: commands, events.
+ * VMM_INTERRUPT ends one execution, if it is still that. VMM_DIRECTORY asks for the root of
+ * the file system for guests' files on their way out. */
 struct vmm_request {
 	uint32_t type;
 	uint32_t slot;
 	uint32_t generation;
-	uint32_t reserved;
+	uint32_t execution; /* of VMM_INTERRUPT */
 };
 
-enum vmm_reply_type { VMM_GONE = 1, VMM_FAILED, VMM_PROGRESS, VMM_BUILT };
+enum vmm_reply_type { VMM_GONE = 1, VMM_FAILED, VMM_PROGRESS, VMM_BUILT, VMM_DIRECTORY_IS };
 
-/* Supervisor -> library. */
+/* Supervisor -> library. VMM_DIRECTORY_IS carries a descriptor, or none. */
 struct vmm_reply {
 	uint32_t type;
 	uint32_t slot;
@@ -78,6 +80,8 @@ enum vm_command_type { VM_START = 1, VM_RESET, VM_COLLECT };
 struct vm_command {
 	uint32_t magic;
 	uint32_t type;
+	uint32_t execution; /* counts the worker's executions */
+	uint32_t reserved;
 	uint64_t start_us; /* CLOCK_MONOTONIC of the request's first byte */
 	uint64_t request_bytes;
 	struct vm_limits limits;

@@ -66,7 +66,7 @@ int microvm_template_open(const struct plan *plan, struct engine_template **out,
 
 	if (!tmpl)
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "microvm: out of memory");
-	tmpl->control_fd = -1;
+	tmpl->control_fd = tmpl->files_fd = -1;
 	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
 		tmpl->vms[i].command_fd = tmpl->vms[i].command_keep_fd = tmpl->vms[i].event_fd = -1;
 	tmpl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -105,16 +105,27 @@ static void on_gone(struct engine_template *tmpl, const struct vmm_reply *messag
 		vm_free(tmpl, message->slot);
 }
 
+static void on_files(struct engine_template *tmpl, int *fd)
+{
+	if (tmpl->files_fd < 0)
+		tmpl->files_fd = take_fd(*fd);
+	tmpl->files_seen = true;
+}
+
 static void control_turn(struct engine_template *tmpl)
 {
 	struct vmm_reply message;
 	int rc;
 
 	do {
-		rc = fdpass_receive(tmpl->control_fd, &message, sizeof(message), NULL, 0,
+		auto_fd fd = -1;
+
+		rc = fdpass_receive(tmpl->control_fd, &message, sizeof(message), &fd, 1,
 				    MSG_DONTWAIT, NULL);
 		if (rc >= 0 && message.type == VMM_GONE)
 			on_gone(tmpl, &message);
+		else if (rc >= 0 && message.type == VMM_DIRECTORY_IS)
+			on_files(tmpl, &fd);
 		else if (rc >= 0 && message.type == VMM_FAILED)
 			die(tmpl, message.text);
 	} while (rc >= 0);
@@ -174,7 +185,7 @@ static void idle_turn(struct engine_template *tmpl, uint32_t slot)
 	/* It has ended or talks nonsense: out, whatever it was to be. */
 	(void)epoll_ctl(tmpl->epoll_fd, EPOLL_CTL_DEL, vm->event_fd, NULL);
 	vm->state = VM_DYING;
-	vm_stop(tmpl, slot);
+	vm_kill(tmpl, slot);
 	if (vm->instance)
 		vm->instance->state = INSTANCE_FAILED;
 }
@@ -217,6 +228,7 @@ void microvm_template_close(struct engine_template *tmpl)
 	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
 		vm_free(tmpl, i);
 	close_fd(&tmpl->control_fd);
+	close_fd(&tmpl->files_fd);
 	close_fd(&tmpl->epoll_fd);
 	free(tmpl);
 }

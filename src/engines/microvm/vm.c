@@ -32,7 +32,11 @@ static int tell(const struct engine_template *tmpl, uint32_t slot, uint32_t type
 		const int fds[MICROVM_PIPES])
 {
 	const struct vmm_request request = {
-		.type = type, .slot = slot, .generation = tmpl->vms[slot].generation};
+		.type = type,
+		.slot = slot,
+		.generation = tmpl->vms[slot].generation,
+		.execution = tmpl->vms[slot].executions,
+	};
 
 	return fdpass_send(tmpl->control_fd, &request, sizeof(request), fds,
 			   fds ? MICROVM_PIPES : 0);
@@ -77,9 +81,19 @@ int vm_start(struct engine_template *tmpl, uint32_t slot, struct psb_error *err)
 	return rc;
 }
 
-void vm_stop(const struct engine_template *tmpl, uint32_t slot)
+void vm_kill(const struct engine_template *tmpl, uint32_t slot)
 {
-	(void)tell(tmpl, slot, VMM_STOP, NULL);
+	(void)tell(tmpl, slot, VMM_KILL, NULL);
+}
+
+void vm_interrupt(const struct engine_template *tmpl, uint32_t slot)
+{
+	(void)tell(tmpl, slot, VMM_INTERRUPT, NULL);
+}
+
+int vm_ask_files(const struct engine_template *tmpl, uint32_t slot)
+{
+	return tell(tmpl, slot, VMM_DIRECTORY, NULL);
 }
 
 /* A closed pipe leaves the epoll set by itself. */

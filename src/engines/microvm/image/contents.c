@@ -32,11 +32,11 @@ static const char *const always[] = {"libc.so.6",  "libm.so.6",	 "libgcc_s.so.1"
 
 static int try_dir(const struct search *search, const char *dir, size_t dir_len, const char *name)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + NAME_MAX];
 
-	if (dir_len + strlen(name) + 2 > sizeof(path))
+	if (dir_len + strlen(name) + 2 > PATH_MAX)
 		return 0;
-	(void)snprintf(path, sizeof(path), "%.*s/%s", (int)dir_len, dir, name);
+	(void)snprintf(path, sizeof(path), "%.*s/%.255s", (int)dir_len, dir, name);
 	if (access(path, R_OK) < 0)
 		return 0;
 	return tree_add_chain(search->tree, path, search->err) < 0 ? -1 : 1;

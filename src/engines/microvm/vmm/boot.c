@@ -223,6 +223,7 @@ static int explain(const struct boot *boot, const struct run *run, enum run_end 
 				(unsigned long long)(BOOT_WALL_NS / 1000000000));
 	case RUN_CALLED_READ:
 	case RUN_CPU_SPENT:
+	case RUN_STOPPED:
 	case RUN_HOST_GONE:
 	case RUN_BROKEN: break;
 	}

@@ -140,6 +140,7 @@ static bool give_first_bytes(struct worker *worker)
 static void drain_rest(struct run *run)
 {
 	run->wall_deadline_ns = run->cpu_deadline_ns = run->kick_ns = 0;
+	run->execution = 0;
 	(void)output_drain(run);
 }
 
@@ -165,6 +166,7 @@ static void describe_end(const struct run *run, enum run_end end, struct vm_ende
 		break;
 	case RUN_TIMED_OUT: ended->flags |= VM_WALL_FIRED; break;
 	case RUN_CPU_SPENT: ended->flags |= VM_CPU_FIRED; break;
+	case RUN_STOPPED: break;
 	case RUN_CALLED_READ:
 	case RUN_HOST_GONE:
 	case RUN_BROKEN: ended->flags |= VM_LOST; break;
@@ -212,6 +214,7 @@ int execution_start(struct worker *worker, const struct vm_command *command)
 	uint64_t cpu_start = run_cpu_ns();
 	struct run run = {
 		.machine = &worker->machine,
+		.execution = command->execution,
 		.io = {read_request, put_output, flush_output, worker},
 		.wall_deadline_ns = command->start_us * NS_PER_US + limits.wall_ms * NS_PER_MS,
 		.cpu_deadline_ns = cpu_start + limits.cpu_ms * NS_PER_MS,

@@ -107,6 +107,9 @@ int main(void)
 		supervisor_tell(&supervisor, VMM_BUILT, "");
 		return 0;
 	}
+	supervisor.files_fd = -1;
+	if (rc == 0 && geteuid() == 0)
+		files_open(&supervisor);
 	if (rc == 0)
 		rc = nest_enter(&supervisor, &err);
 	if (rc == 0)

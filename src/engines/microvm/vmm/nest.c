@@ -84,7 +84,7 @@ static int enter_namespaces(const struct nest_pipes *pipes, struct jail_fault *f
 	return 0;
 }
 
-static int complete(struct jail_fault *fault)
+static int complete(struct supervisor *supervisor, struct jail_fault *fault)
 {
 	const struct jail_root empty = {0};
 
@@ -93,11 +93,13 @@ static int complete(struct jail_fault *fault)
 		return jail_fail(fault, errno, "take the namespace's id");
 	if (jail_root_enter(&empty, fault) < 0)
 		return -1;
+	if (supervisor->files_fd < 0)
+		files_open(supervisor);
 	return jail_caps_clear(fault);
 }
 
 /* The middle process: ends once the supervisor is born. Returns in the supervisor only. */
-static int middle(const struct supervisor *supervisor, const struct nest_pipes *pipes)
+static int middle(struct supervisor *supervisor, const struct nest_pipes *pipes)
 {
 	struct jail_fault fault = {0};
 	struct psb_error err = {0};
@@ -108,7 +110,7 @@ static int middle(const struct supervisor *supervisor, const struct nest_pipes *
 	pid = fork();
 	if (pid > 0)
 		_exit(0);
-	if (pid == 0 && complete(&fault) == 0)
+	if (pid == 0 && complete(supervisor, &fault) == 0)
 		return 0;
 	if (pid < 0)
 		(void)jail_fail(&fault, errno, "fork the supervisor");

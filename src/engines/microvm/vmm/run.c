@@ -23,6 +23,7 @@
 
 /* The handler has no other way to learn which vCPU is meant; there is one per process. */
 static struct kvm_run *volatile interrupted_run;
+static volatile uint32_t wanted_stop; /* number of an execution */
 static timer_t wall_timer;
 static timer_t cpu_timer;
 
@@ -51,15 +52,24 @@ static void on_timer(int number)
 		run->immediate_exit = 1;
 }
 
+/* The number comes with the signal: one that is late finds another execution and does nothing. */
+static void on_stop(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	wanted_stop = (uint32_t)info->si_value.sival_int;
+	on_timer(number);
+}
+
 int run_timers_open(struct psb_error *err)
 {
 	const struct sigaction action = {.sa_handler = on_timer};
+	const struct sigaction stop = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO};
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
 	sigset_t alarm;
 
 	(void)sigemptyset(&alarm);
 	(void)sigaddset(&alarm, SIGALRM);
-	if (sigaction(SIGALRM, &action, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
+	if (sigaction(SIGALRM, &action, NULL) < 0 || sigaction(SIGUSR1, &stop, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
 	    timer_create(CLOCK_MONOTONIC, &event, &wall_timer) < 0 ||
 	    timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &cpu_timer) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s", strerror(errno));
@@ -89,6 +99,8 @@ void run_arm_wall(const struct run *run)
 /* -1: nothing is over. */
 static int check_limits(const struct run *run)
 {
+	if (run->execution && wanted_stop == run->execution)
+		return RUN_STOPPED;
 	if (run->cpu_deadline_ns && run_cpu_ns() >= run->cpu_deadline_ns)
 		return RUN_CPU_SPENT;
 	if (run->wall_deadline_ns && run_clock_ns() >= run->wall_deadline_ns)
@@ -276,6 +288,7 @@ enum run_end run_machine(struct run *run)
 	run_arm_wall(run);
 	if (run->cpu_deadline_ns)
 		arm(cpu_timer, run->cpu_deadline_ns);
+	end = check_limits(run); /* a stop may have come before the start */
 	while (end < 0) {
 		int rc = ioctl(run->machine->vcpu_fd, KVM_RUN, 0);
 

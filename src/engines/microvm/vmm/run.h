@@ -11,6 +11,7 @@ enum run_end {
 	RUN_CRASHED,	 /* an exception nobody handled; signal and address are set */
 	RUN_TIMED_OUT,	 /* the wall deadline */
 	RUN_CPU_SPENT,	 /* the CPU budget */
+	RUN_STOPPED,	 /* run_wanted_stop() is this execution */
 	RUN_HOST_GONE,	 /* nobody takes the output any more */
 	RUN_BROKEN,	 /* KVM itself failed */
 };
@@ -28,6 +29,7 @@ struct run_io {
 
 struct run {
 	struct machine *machine;
+	uint32_t execution;
 	struct run_io io;
 	uint64_t wall_deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 	uint64_t cpu_deadline_ns;  /* CLOCK_PROCESS_CPUTIME_ID; 0: none */
@@ -43,7 +45,7 @@ struct run {
 	char panic[HOST_PANIC_MAX_BYTES + 1];
 };
 
-/* Once per process, before any run: two timers that interrupt KVM_RUN. */
+/* Once per process, before any run: two timers and one signal that interrupt KVM_RUN. */
 int run_timers_open(struct psb_error *err);
 enum run_end run_machine(struct run *run);
 

@@ -82,6 +82,26 @@ static void start_worker(struct supervisor *supervisor, const struct vmm_request
 	*slot = (struct supervised){.pid = pid, .generation = request->generation};
 }
 
+static void signal_worker(const struct supervised *slot, const struct vmm_request *request)
+{
+	const union sigval execution = {.sival_int = (int)request->execution};
+
+	if (request->type == VMM_KILL)
+		(void)kill(slot->pid, SIGKILL);
+	else if (request->type == VMM_INTERRUPT)
+		(void)sigqueue(slot->pid, SIGUSR1, execution);
+}
+
+static void send_directory(struct supervisor *supervisor, const struct vmm_request *request)
+{
+	const struct vmm_reply message = {.type = VMM_DIRECTORY_IS,
+					  .slot = request->slot,
+					  .generation = request->generation};
+	int fd = supervisor->files_fd;
+
+	(void)fdpass_send(supervisor->host_fd, &message, sizeof(message), &fd, fd >= 0);
+}
+
 static void on_request(struct supervisor *supervisor, const struct vmm_request *request,
 		       int fds[MICROVM_PIPES])
 {
@@ -92,8 +112,10 @@ static void on_request(struct supervisor *supervisor, const struct vmm_request *
 	slot = &supervisor->slots[request->slot];
 	if (request->type == VMM_PREPARE && fds[1] >= 0)
 		start_worker(supervisor, request, fds);
-	else if (request->type == VMM_STOP && slot->pid && slot->generation == request->generation)
-		(void)kill(slot->pid, SIGKILL);
+	else if (request->type == VMM_DIRECTORY)
+		send_directory(supervisor, request);
+	else if (slot->pid && slot->generation == request->generation)
+		signal_worker(slot, request);
 }
 
 /* False: the library is gone. */

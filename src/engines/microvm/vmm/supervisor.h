@@ -18,6 +18,7 @@ struct supervisor {
 	int kvm_fd;
 	int signal_fd;
 	int void_fd;
+	int files_fd; /* root of a file system for guests' files on their way out, or -1 */
 	struct snapshot snapshot;
 	struct supervised slots[MICROVM_MAX_SLOTS];
 };
@@ -25,6 +26,9 @@ struct supervisor {
 /* Serves until the library's socket ends; then no worker is left. */
 void supervisor_serve(struct supervisor *supervisor);
 void supervisor_tell(const struct supervisor *supervisor, uint32_t type, const char *text);
+
+/* files.c: sets files_fd, or -1 where that cannot be had. */
+void files_open(struct supervisor *supervisor);
 
 /* nest.c: goes on in namespaces of its own with an empty root, as the first process there; the
  * caller's process waits outside and ends with it. Returns inside only. */
