@@ -31,9 +31,14 @@ void file_drop(struct file *file)
 {
 	struct vfs *vfs;
 
-	if (!file || --file->references > 0)
+	if (!file)
 		return;
 	vfs = file->vfs;
+	if (--file->references > 0) {
+		if (file->references == file->watchers && vfs->host.unwatched)
+			vfs->host.unwatched(vfs->host.context, file);
+		return;
+	}
 	if (file->ops && file->ops->release)
 		file->ops->release(file);
 	node_drop(vfs, file->node);

@@ -25,7 +25,8 @@ struct file {
 	const struct file_ops *ops;
 	struct vfs *vfs;
 	uint32_t references;
-	uint32_t flags; /* LX_O_… without CLOEXEC, which is the descriptor's */
+	uint32_t watchers; /* those of the references that are epoll's */
+	uint32_t flags;    /* LX_O_… without CLOEXEC, which is the descriptor's */
 	uint64_t position;
 	struct node node; /* held; .ops NULL: pipe, eventfd and the like */
 	void *object;     /* of the ops; also what notify() names */
@@ -65,6 +66,7 @@ int pipe_make(struct vfs *vfs, uint32_t flags, struct file *ends[2]);
 int socketpair_make(struct vfs *vfs, uint32_t flags, bool datagrams, struct file *ends[2]);
 int socketpair_shutdown(struct file *file, uint32_t how); /* -ENOTSOCK for others */
 bool file_is_socket(const struct file *file);
+bool socketpair_packets(const struct file *file);
 /* Bytes of a pipe's buffer; set: at least this much, returns the new size or a negative errno. */
 int64_t pipe_capacity(struct file *file);
 int64_t pipe_set_capacity(struct file *file, uint64_t bytes);

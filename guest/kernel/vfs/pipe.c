@@ -311,6 +311,13 @@ bool file_is_socket(const struct file *file)
 	return file->ops == &socket_ops[0] || file->ops == &socket_ops[1];
 }
 
+bool socketpair_packets(const struct file *file)
+{
+	const struct link *link = file->object;
+
+	return link->packets;
+}
+
 static int64_t socket_read(struct file *file, void *buffer, uint64_t bytes, uint64_t *position)
 {
 	(void)position;

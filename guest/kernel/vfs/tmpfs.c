@@ -221,6 +221,11 @@ void *tmpfs_pin(struct vfs *vfs, struct node node, uint64_t offset, uint64_t len
 	return inode->contents + offset;
 }
 
+void tmpfs_pin_more(struct node node, uint32_t pins)
+{
+	tmpfs_of(node)->pins += pins;
+}
+
 void tmpfs_unpin(struct vfs *vfs, struct node node)
 {
 	struct tmpfs_inode *inode = tmpfs_of(node);

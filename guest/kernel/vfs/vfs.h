@@ -119,6 +119,8 @@ struct vfs_host {
 	int64_t (*request)(void *context, void *buffer, uint64_t bytes);
 	/* Text of /proc/self/NAME: at most bytes, from the start. */
 	uint64_t (*describe)(void *context, const char *what, char *buffer, uint64_t bytes);
+	/* Only watchers (epoll) refer to this file any more. */
+	void (*unwatched)(void *context, struct file *file);
 	void *context;
 };
 
@@ -178,6 +180,7 @@ int tmpfs_nameless(struct vfs *vfs, uint32_t mode, struct node *made);
 /* tmpfs: the address of [offset, offset + len) of a file for a shared mapping; the file is grown to
  * hold it and keeps its place until tmpfs_unpin. NULL: cannot. */
 void *tmpfs_pin(struct vfs *vfs, struct node node, uint64_t offset, uint64_t len);
+void tmpfs_pin_more(struct node node, uint32_t pins);
 void tmpfs_unpin(struct vfs *vfs, struct node node);
 /* image: contents of a regular file, NULL for anything else. */
 const void *image_data(struct vfs *vfs, struct node node);
