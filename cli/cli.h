@@ -23,6 +23,7 @@ int cmd_run(int argc, char **argv);
 int cmd_engines(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_image(int argc, char **argv);
 
 /* options.c: tables of options, parsed into fields of a struct. */
 enum option_kind {

@@ -13,6 +13,7 @@ static const struct cli_command commands[] = {
 	{"run", "run Python in the sandbox", cmd_run},
 	{"engines", "list the engines and what this host lacks for them", cmd_engines},
 	{"demo", "three examples: a computation, a report, an attack", cmd_demo},
+	{"image", "build, list and verify images of the microVM engine", cmd_image},
 	{"bench", "measure latency and throughput", cmd_bench},
 };
 

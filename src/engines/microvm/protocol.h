@@ -31,14 +31,22 @@ struct vm_limits {
 	uint64_t threads;
 };
 
+enum vmm_action {
+	VMM_SERVE = 0, /* build the image if it is missing, then serve */
+	VMM_BUILD,     /* build the image if it is missing, then end */
+	VMM_REBUILD,   /* build it anew */
+	VMM_LIST,      /* tell of every image in the store */
+	VMM_VERIFY,    /* ... and read all of it */
+};
+
 /* First message to the supervisor. */
 struct vmm_config {
 	uint32_t version;
 	uint32_t slots;
 	uint32_t single_use;
 	uint32_t namespaces; /* cut the workers off by namespaces */
-	uint32_t build_only; /* make the image if it is missing, then end */
-	uint32_t rebuild;    /* make it anew in any case */
+	uint32_t action;     /* enum vmm_action */
+	uint32_t reserved;
 	struct vm_limits limits;
 	char python[MICROVM_PATH_BYTES];
 	char python_prefix[MICROVM_PATH_BYTES];
@@ -61,7 +69,7 @@ struct vmm_request {
 	uint32_t execution; /* of VMM_INTERRUPT */
 };
 
-enum vmm_reply_type { VMM_GONE = 1, VMM_FAILED, VMM_PROGRESS, VMM_BUILT, VMM_DIRECTORY_IS };
+enum vmm_reply_type { VMM_GONE = 1, VMM_FAILED, VMM_PROGRESS, VMM_DONE, VMM_DIRECTORY_IS };
 
 /* Supervisor -> library. VMM_DIRECTORY_IS carries a descriptor, or none. */
 struct vmm_reply {

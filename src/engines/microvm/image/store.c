@@ -39,9 +39,9 @@ struct store {
 	char snapshot_name[NAME_BYTES];
 };
 
-static int open_directory(struct store *store, struct psb_error *err)
+int store_directory(const char *path, struct psb_error *err)
 {
-	const char *path = store->config->cache;
+	auto_fd fd = -1;
 	struct stat st;
 
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -49,8 +49,8 @@ static int open_directory(struct store *store, struct psb_error *err)
 				"image: cannot make the store %.300s: %s; set HOME or "
 				"XDG_CACHE_HOME to a directory of yours",
 				path, strerror(errno));
-	store->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (store->dir_fd < 0 || fstat(store->dir_fd, &st) < 0)
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: the store %.300s: %s", path,
 				strerror(errno));
 	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
@@ -58,7 +58,7 @@ static int open_directory(struct store *store, struct psb_error *err)
 				"image: the store %.300s must belong to user %u with mode 0700; "
 				"correct or remove it",
 				path, (unsigned int)geteuid());
-	return 0;
+	return take_fd(fd);
 }
 
 static void name_file(char name[NAME_BYTES], const char *prefix, const uint8_t key[32],
@@ -174,6 +174,8 @@ __attribute__((noreturn)) static void boot_main(const struct store *store, int k
 	boot.snapshot_fd = snapshot_fd;
 	boot.image_bytes = (uint64_t)st.st_size;
 	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
+	boot.image_name = store->image_name;
+	boot.preload = config->preload;
 	boot.argv = argv;
 	boot.envp = envp;
 	if (rc == 0)
@@ -248,6 +250,7 @@ static int build_snapshot(struct store *store, struct psb_error *err)
 /* Under the lock: whoever waited for it may find the work done. */
 static int build(struct store *store, struct psb_error *err)
 {
+	bool anew = store->config->action == VMM_REBUILD;
 	auto_fd image_fd = -1;
 	auto_fd snapshot_fd = -1;
 
@@ -256,9 +259,9 @@ static int build(struct store *store, struct psb_error *err)
 				strerror(errno));
 	image_fd = open_existing(store, store->image_name);
 	snapshot_fd = open_existing(store, store->snapshot_name);
-	if (image_fd >= 0 && snapshot_fd >= 0 && !store->config->rebuild)
+	if (image_fd >= 0 && snapshot_fd >= 0 && !anew)
 		return 0;
-	if ((image_fd < 0 || store->config->rebuild) && build_image(store, err) < 0)
+	if ((image_fd < 0 || anew) && build_image(store, err) < 0)
 		return -1;
 	return build_snapshot(store, err);
 }
@@ -285,10 +288,11 @@ int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn pr
 	int rc = store_keys(config, kvm_fd, store.image_key, store.snapshot_key, err);
 
 	if (rc == 0)
-		rc = open_directory(&store, err);
+		store.dir_fd = store_directory(config->cache, err);
+	rc = rc < 0 ? rc : store.dir_fd < 0 ? store.dir_fd : 0;
 	name_file(store.image_name, "fs-", store.image_key, ".img");
 	name_file(store.snapshot_name, "vm-", store.snapshot_key, ".snap");
-	if (rc == 0 && (config->rebuild || !open_files(&store, out))) {
+	if (rc == 0 && (config->action == VMM_REBUILD || !open_files(&store, out))) {
 		rc = build(&store, err);
 		(void)flock(store.dir_fd, LOCK_UN);
 		if (rc == 0 && !open_files(&store, out))

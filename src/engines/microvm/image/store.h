@@ -5,6 +5,8 @@
 #ifndef PSB_IMAGE_STORE_H
 #define PSB_IMAGE_STORE_H
 
+#include <stdbool.h>
+
 #include "../protocol.h"
 #include "pysandbox.h"
 
@@ -18,6 +20,14 @@ typedef void (*store_progress_fn)(void *context, const char *text);
 /* Opens the files for this configuration, building what is missing. kvm_fd is used to boot. */
 int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn progress,
 	       void *context, struct store_files *out, struct psb_error *err);
+
+/* Opens the store's directory, making it if it is missing; ours alone. */
+int store_directory(const char *path, struct psb_error *err);
+
+/* manage.c: one line for each image; with `verify` all bytes are read and hashed, and a damaged
+ * one is an error. */
+int store_list(const struct vmm_config *config, bool verify, store_progress_fn tell, void *context,
+	       struct psb_error *err);
 
 /* key.c: hashes all that the files depend on: interpreter, packages, libraries, our own parts,
  * the preload list, kernel and processor. */

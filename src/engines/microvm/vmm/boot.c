@@ -263,6 +263,13 @@ static uint64_t find_end(const struct memory *memory, int fd)
 	return end;
 }
 
+static void describe(const struct boot *boot, struct snapshot_header *header)
+{
+	(void)snprintf(header->image_name, sizeof(header->image_name), "%s", boot->image_name);
+	(void)snprintf(header->python, sizeof(header->python), "%s", boot->argv[0]);
+	(void)snprintf(header->preload, sizeof(header->preload), "%s", boot->preload);
+}
+
 static int store(const struct boot *boot, struct machine *machine, struct psb_error *err)
 {
 	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
@@ -287,6 +294,10 @@ static int store(const struct boot *boot, struct machine *machine, struct psb_er
 	sha256_update(&hash, machine->memory->ram + GUEST_PROGRAM_BASE,
 		      header->memory_end - GUEST_PROGRAM_BASE);
 	sha256_final(&hash, header->memory_sha256);
+	sha256_init(&hash);
+	sha256_update(&hash, machine->memory->image, boot->image_bytes);
+	sha256_final(&hash, header->image_sha256);
+	describe(boot, header);
 	if (ftruncate(boot->snapshot_fd, (off_t)(SNAPSHOT_MEMORY_OFFSET + header->memory_end -
 						 GUEST_PROGRAM_BASE)) < 0 ||
 	    pwrite(boot->snapshot_fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||

@@ -16,6 +16,8 @@ struct boot {
 	int snapshot_fd; /* empty, to be written */
 	uint64_t image_bytes;
 	uint8_t key[32];
+	const char *image_name;
+	const char *preload;
 	const char *const *argv; /* NULL-terminated, as the guest sees them */
 	const char *const *envp;
 	char output[BOOT_TEXT_BYTES]; /* the end of what the guest printed */

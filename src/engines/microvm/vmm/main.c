@@ -85,6 +85,8 @@ static int open_image(struct supervisor *supervisor, struct psb_error *err)
 	if (supervisor->kvm_fd < 0 || supervisor->void_fd < 0)
 		return psb_fail(err, PSB_E_UNSUPPORTED, errno, "vmm: /dev/kvm: %s",
 				strerror(errno));
+	if (supervisor->config.action >= VMM_LIST)
+		return 0;
 	rc = store_open(&supervisor->config, supervisor->kvm_fd, on_progress, supervisor, &files,
 			err);
 	if (rc < 0)
@@ -103,8 +105,11 @@ int main(void)
 	if (read_config(&supervisor.config) < 0)
 		return 1;
 	rc = open_image(&supervisor, &err);
-	if (rc == 0 && supervisor.config.build_only) {
-		supervisor_tell(&supervisor, VMM_BUILT, "");
+	if (rc == 0 && supervisor.config.action >= VMM_LIST)
+		rc = store_list(&supervisor.config, supervisor.config.action == VMM_VERIFY,
+				on_progress, &supervisor, &err);
+	if (rc == 0 && supervisor.config.action != VMM_SERVE) {
+		supervisor_tell(&supervisor, VMM_DONE, "");
 		return 0;
 	}
 	supervisor.files_fd = -1;

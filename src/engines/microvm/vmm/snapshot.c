@@ -33,6 +33,11 @@ static int check_file(int fd, uint64_t bytes, const char *what, struct psb_error
 	return 0;
 }
 
+static bool is_text(const char *text, size_t room)
+{
+	return memchr(text, '\0', room) != NULL;
+}
+
 static bool is_plausible(const struct snapshot_header *header)
 {
 	return header->magic == SNAPSHOT_MAGIC && header->version == SNAPSHOT_VERSION &&
@@ -41,7 +46,10 @@ static bool is_plausible(const struct snapshot_header *header)
 	       header->image_bytes > 0 && header->image_bytes <= GUEST_IMAGE_MAX_BYTES &&
 	       header->image_bytes % GUEST_PAGE_BYTES == 0 &&
 	       header->memory_end >= GUEST_POOL_BASE && header->memory_end < GUEST_POOL_MAX_END &&
-	       header->memory_end % (UINT64_C(1) << 21) == 0 && header->read_bytes > 0;
+	       header->memory_end % (UINT64_C(1) << 21) == 0 && header->read_bytes > 0 &&
+	       is_text(header->image_name, sizeof(header->image_name)) &&
+	       is_text(header->python, sizeof(header->python)) &&
+	       is_text(header->preload, sizeof(header->preload));
 }
 
 int snapshot_load(struct snapshot *snapshot, int snapshot_fd, int image_fd, struct psb_error *err)

@@ -18,11 +18,15 @@ struct snapshot_header {
 	uint32_t state_bytes; /* sizeof(struct machine_state) */
 	uint8_t key[32];      /* what it was made from, see image_key.h */
 	uint64_t image_bytes;
-	uint64_t memory_end; /* guest address */
+	uint64_t memory_end;  /* guest address */
 	uint64_t read_buffer; /* where the guest wants the request's first bytes */
 	uint64_t read_bytes;
 	uint64_t tsc_khz;
 	uint8_t memory_sha256[32];
+	uint8_t image_sha256[32];
+	char image_name[64];
+	char python[512];
+	char preload[1024];
 	struct machine_state state;
 };
 
