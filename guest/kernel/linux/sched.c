@@ -110,11 +110,26 @@ void sched_switch(struct kernel *kernel, struct thread *to)
 	kernel->current = to;
 }
 
+#define BOOT_PATIENCE_NS (10 * NS_PER_SEC)
+
+/* While booting nobody outside would notice a wait without end. */
+static void give_up_boot(const struct kernel *kernel)
+{
+	static char text[] = "boot: the program waits for ever in system call ...";
+	uint64_t number = kernel->threads[0]->regs.orig_rax;
+
+	for (unsigned i = 0; i < 3; i++, number /= 10)
+		text[sizeof(text) - 2 - i] = (char)('0' + number % 10);
+	host_panic(text);
+}
+
 static void wait_for_host(struct kernel *kernel)
 {
 	uint64_t now = clock_ns(kernel, CLOCK_STEADY);
 	uint64_t next = next_moment(kernel);
 
+	if (next - now > BOOT_PATIENCE_NS && next > now && kernel->generation == 0)
+		give_up_boot(kernel);
 	if (next > now) {
 		if (next - now > PREEMPT_NS)
 			host_kicks(kernel, false);

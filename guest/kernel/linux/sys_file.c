@@ -53,6 +53,7 @@ struct transfer {
 	uint64_t *position; /* NULL: a stream */
 	uint64_t skip;      /* done by earlier tries of this call */
 	uint64_t done;
+	bool is_short; /* less than asked for, without an error */
 	int64_t error;
 };
 
@@ -75,9 +76,9 @@ static void transfer_part(struct kernel *kernel, struct transfer *transfer, stru
 		return;
 	}
 	transfer->done += (uint64_t)result;
-	if ((uint64_t)result < part.bytes)
-		transfer->error =
-			usable < bytes ? -EFAULT : -EAGAIN; /* told only if nothing went */
+	transfer->is_short = (uint64_t)result < part.bytes;
+	if (usable < bytes && (uint64_t)result == usable)
+		transfer->error = -EFAULT; /* told only if nothing was done */
 }
 
 static void transfer_all(struct kernel *kernel, struct transfer *transfer,
@@ -85,7 +86,7 @@ static void transfer_all(struct kernel *kernel, struct transfer *transfer,
 {
 	uint64_t skip = transfer->skip;
 
-	for (uint64_t i = 0; i < count && !transfer->error; i++) {
+	for (uint64_t i = 0; i < count && !transfer->error && !transfer->is_short; i++) {
 		struct vector part = parts[i];
 		uint64_t gone = min_u64(skip, part.bytes);
 
@@ -106,22 +107,29 @@ static uint64_t total_bytes(const struct vector *parts, uint64_t count)
 	return total;
 }
 
-/* A blocking write goes on until all is written; a blocking read takes what is there. */
+/* A blocking write to a stream goes on until all is written; a read takes what is there. */
+static bool must_wait(const struct transfer *transfer, uint64_t all, uint64_t wanted)
+{
+	if (!file_waits(transfer->file))
+		return false;
+	if (transfer->error == -EAGAIN && all == 0)
+		return true;
+	return transfer->writes && !transfer->file->ops->seekable && all < wanted &&
+	       (transfer->error == 0 || transfer->error == -EAGAIN);
+}
+
 static int64_t finish(struct kernel *kernel, struct transfer *transfer, uint64_t wanted)
 {
-	struct file *file = transfer->file;
 	uint64_t all = transfer->skip + transfer->done;
 	int64_t result;
 
 	if (transfer->error == -EPIPE && !kernel->no_sigpipe)
 		signal_send(kernel, kernel->current, LX_SIGPIPE,
 			    (struct signal_cause){.code = LX_SI_USER, .pid = kernel->pid});
-	if (!file_waits(file) || (all > 0 && (!transfer->writes || file->ops->seekable)) ||
-	    (transfer->error != -EAGAIN && (transfer->error || all > 0)) ||
-	    (transfer->error == 0) || (all >= wanted && all > 0))
-		return all > 0 || !transfer->error ? (int64_t)all : transfer->error;
+	if (!must_wait(transfer, all, wanted))
+		return all > 0 ? (int64_t)all : transfer->error;
 	kernel->current->progress = all;
-	result = thread_wait_file(kernel, file);
+	result = thread_wait_file(kernel, transfer->file);
 	return result == -RESTART && all > 0 ? (int64_t)all : result;
 }
 
