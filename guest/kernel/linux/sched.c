@@ -152,6 +152,7 @@ static bool run_call(struct kernel *kernel)
 	thread->has_deadline = false;
 	thread->deadline_ns = NEVER_NS;
 	thread->progress = 0;
+	thread->woken = WAKE_NONE;
 	thread->regs.rax = (uint64_t)result;
 	return true;
 }
