@@ -11,6 +11,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Fixed numbers above any RLIMIT_NOFILE given to a guest, so its own descriptors begin at 3. */
@@ -30,6 +31,9 @@ PyObject *psb_read_request(PyObject *module, PyObject *args);
  * types that C does not know and returns a plain replacement. emit_end(dict) writes FRAME_END. */
 PyObject *psb_emit_result(PyObject *module, PyObject *args);
 PyObject *psb_emit_end(PyObject *module, PyObject *args);
+
+/* A keeper ends this instance once its end frame is out; else it ends by itself. */
+extern bool psb_kept;
 
 extern uint8_t psb_token[16];
 extern uint64_t psb_result_cap;

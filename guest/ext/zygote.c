@@ -359,6 +359,7 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	}
 	if (confine(&zygote, &message, fds, &fault) < 0)
 		die(message.slot, &fault);
+	psb_kept = true;
 	if (!message.in_place)
 		PyOS_AfterFork_Child();
 	return PyLong_FromUnsignedLong(message.slot);
