@@ -49,7 +49,8 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 		const struct engine_ops *ops = sandbox->engines[i];
 		struct engine_probe probe = {.available = false};
 
-		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, ops->name) != 0)
+		if (sandbox->engine_wish ? strcmp(sandbox->engine_wish, ops->name) != 0
+					 : ops->on_request)
 			continue;
 		known = true;
 		ops->probe(sandbox->rung, &probe);
