@@ -1,11 +1,12 @@
 /*
  * The kernel's real heap: blocks are apart, zeroed, aligned, used again, and its end is an end.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,11 +2,12 @@
  * Address space: what is free stays apart from what is used, is zero when handed out, and the limit
  * gives ENOMEM.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -161,7 +161,8 @@ struct world *world_open(void)
 	    kernel_mount_all(kernel, world->image, world->image_bytes) ||
 	    kernel_open_streams(kernel))
 		abort();
-	mm_set_brk(&kernel->mm, address_of(world->pool));
+	mm_set_layout(&kernel->mm, address_of(world->pool),
+		      address_of(world->pool) + WORLD_POOL_BYTES / 4);
 	start_thread(kernel);
 	user = mm_map(&kernel->mm, 0, WORLD_USER_BYTES, LX_PROT_READ | LX_PROT_WRITE, 0);
 	world->user = pointer_of((uint64_t)user);

@@ -114,6 +114,8 @@ static int open_stream(struct kernel *kernel, uint32_t stream, uint32_t fd)
 
 	if (!error)
 		(void)fd_install_at(&kernel->fds, file, fd, fd > GUEST_STDERR_FD);
+	if (!error && fd == GUEST_RESULT_FD)
+		kernel->fds.kept = file;
 	return error;
 }
 
@@ -235,6 +237,8 @@ int kernel_start_program(struct kernel *kernel)
 	error = elf_load(kernel, kernel->boot->strings, &program);
 	if (error)
 		return error;
+	if (program.end <= kernel->mm.map_base)
+		mm_set_layout(&kernel->mm, program.end, kernel->mm.map_base);
 	base = mm_map(&kernel->mm, 0, STACK_BYTES, LX_PROT_READ | LX_PROT_WRITE,
 		      LX_MAP_PRIVATE | LX_MAP_ANONYMOUS | LX_MAP_STACK);
 	if (base < 0)

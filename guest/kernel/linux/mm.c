@@ -10,7 +10,6 @@
 #include "mm.h"
 
 #define USER_PROT (LX_PROT_READ | LX_PROT_WRITE | LX_PROT_EXEC)
-#define BRK_ROOM_SHIFT 2 /* a quarter of the space is left to brk */
 
 int mm_init(struct mm *mm, struct heap *heap, struct vfs *vfs, uint64_t low, uint64_t high)
 {
@@ -40,11 +39,11 @@ int mm_set_end(struct mm *mm, uint64_t high)
 	return 0;
 }
 
-void mm_set_brk(struct mm *mm, uint64_t start)
+void mm_set_layout(struct mm *mm, uint64_t brk_start, uint64_t map_base)
 {
-	mm->brk_start = page_up(start);
+	mm->brk_start = page_up(brk_start);
 	mm->brk_end = mm->brk_start;
-	mm->map_base = page_up(mm->brk_start + ((mm->high - mm->brk_start) >> BRK_ROOM_SHIFT));
+	mm->map_base = page_up(map_base);
 }
 
 /* [start, end) from a start and a length, both the program's. */

@@ -60,7 +60,8 @@ int mm_init(struct mm *mm, struct heap *heap, struct vfs *vfs, uint64_t low, uin
 int mm_reserve(struct mm *mm, uint64_t start, uint64_t end);
 /* More or less memory at the end; nothing in use may lie in what goes. */
 int mm_set_end(struct mm *mm, uint64_t high);
-void mm_set_brk(struct mm *mm, uint64_t start);
+/* Where brk begins; mappings without a wish go above map_base, or between the two if that is full. */
+void mm_set_layout(struct mm *mm, uint64_t brk_start, uint64_t map_base);
 
 /* Address or negative errno. Anonymous memory, zeroed. */
 int64_t mm_map(struct mm *mm, uint64_t hint, uint64_t bytes, uint32_t prot, uint32_t flags);

@@ -33,6 +33,10 @@ int fd_install_at(struct fd_table *table, struct file *file, uint32_t fd, bool c
 	if (fd >= FD_TABLE_SIZE)
 		return -EBADF;
 	replaced = table->files[fd];
+	if (replaced && replaced == table->kept) {
+		file_drop(file);
+		return (int)fd;
+	}
 	table->files[fd] = file;
 	fd_set_close_on_exec(table, fd, close_on_exec);
 	file_drop(replaced);
@@ -50,6 +54,8 @@ int fd_close(struct fd_table *table, uint64_t fd)
 
 	if (!file)
 		return -EBADF;
+	if (file == table->kept)
+		return 0;
 	table->files[fd] = NULL;
 	if (fd < table->next_hint)
 		table->next_hint = (uint32_t)fd;

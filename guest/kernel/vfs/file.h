@@ -38,6 +38,9 @@ struct fd_table {
 	uint64_t close_on_exec[FD_TABLE_SIZE / 64];
 	uint32_t limit;     /* new descriptors are below it */
 	uint32_t next_hint; /* no free one below */
+	/* The result's: closing or replacing it succeeds and changes nothing, so that a program which
+	 * closes all it does not know still has a result. */
+	struct file *kept;
 };
 
 /* A new open file with one reference and no node, or NULL. */
