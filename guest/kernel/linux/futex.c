@@ -79,7 +79,7 @@ static int64_t futex_wait(struct kernel *kernel, const struct call *call, uint32
 			  bool absolute)
 {
 	struct thread *self = kernel->current;
-	const uint32_t *word = user_range(kernel, call->a, sizeof(*word), LX_PROT_READ);
+	const unaligned_u32 *word = user_range(kernel, call->a, sizeof(*word), LX_PROT_READ);
 	uint64_t deadline_ns;
 	int64_t result;
 	int error;
@@ -105,7 +105,7 @@ static int64_t futex_wait(struct kernel *kernel, const struct call *call, uint32
 
 static int64_t futex_requeue(struct kernel *kernel, const struct call *call, bool compare)
 {
-	const uint32_t *word = user_range(kernel, call->a, sizeof(*word), LX_PROT_READ);
+	const unaligned_u32 *word = user_range(kernel, call->a, sizeof(*word), LX_PROT_READ);
 	int64_t done;
 	uint64_t moved = 0;
 
@@ -153,7 +153,7 @@ static int64_t futex_wake_op(struct kernel *kernel, const struct call *call)
 	uint32_t code = (uint32_t)call->f;
 	uint32_t operation = code >> 28 & 7;
 	uint32_t argument = code >> 12 & 0xfff;
-	uint32_t *word = user_range(kernel, call->e, sizeof(*word), LX_PROT_WRITE);
+	unaligned_u32 *word = user_range(kernel, call->e, sizeof(*word), LX_PROT_WRITE);
 	uint32_t old;
 	int64_t done;
 
@@ -188,7 +188,7 @@ int64_t sys_futex(struct kernel *kernel, const struct call *call)
 
 static void owner_died(struct kernel *kernel, uint64_t address, uint32_t tid)
 {
-	uint32_t *word = user_range(kernel, address, sizeof(*word), LX_PROT_WRITE);
+	unaligned_u32 *word = user_range(kernel, address, sizeof(*word), LX_PROT_WRITE);
 
 	if (!word || address % sizeof(*word) != 0 || (*word & OWNER_MASK) != tid)
 		return;

@@ -42,8 +42,8 @@ enum {
 #define LOCK_BYTES 32u
 
 struct vector {
-	uint64_t base;
-	uint64_t bytes;
+	unaligned_u64 base;
+	unaligned_u64 bytes;
 };
 
 /* One transfer of a whole vector: where it is and how it goes. */
@@ -62,7 +62,8 @@ static void transfer_part(struct kernel *kernel, struct transfer *transfer, stru
 	uint32_t prot = transfer->writes ? LX_PROT_READ : LX_PROT_WRITE;
 	uint64_t bytes = min_u64(part.bytes, MAX_TRANSFER - transfer->done);
 	uint64_t usable = user_usable(kernel, part.base, bytes, prot);
-	void *buffer = pointer_of(part.base);
+	char nothing;
+	void *buffer = usable > 0 ? pointer_of(part.base) : &nothing;
 	int64_t result;
 
 	if (usable == 0 && bytes > 0) {
@@ -289,7 +290,7 @@ int64_t install_or_drop(struct kernel *kernel, struct file *file, uint32_t flags
 
 int64_t install_pair(struct kernel *kernel, struct file *ends[2], uint32_t flags, uint64_t address)
 {
-	int32_t *fds = user_range(kernel, address, 2 * sizeof(*fds), LX_PROT_WRITE);
+	unaligned_u32 *fds = user_range(kernel, address, 2 * sizeof(*fds), LX_PROT_WRITE);
 	int64_t first;
 	int64_t second;
 
@@ -307,8 +308,8 @@ int64_t install_pair(struct kernel *kernel, struct file *ends[2], uint32_t flags
 			(void)fd_close(&kernel->fds, (uint64_t)second);
 		return -EMFILE;
 	}
-	fds[0] = (int32_t)first;
-	fds[1] = (int32_t)second;
+	fds[0] = (uint32_t)first;
+	fds[1] = (uint32_t)second;
 	return 0;
 }
 

@@ -15,7 +15,7 @@ struct polled {
 	int32_t fd;
 	int16_t events;
 	int16_t revents;
-};
+} __attribute__((packed));
 
 static int64_t look(struct kernel *kernel, struct polled *polled, uint64_t count)
 {
@@ -144,12 +144,12 @@ static const uint32_t set_events[SETS] = {
 	[SET_EXCEPT] = LX_POLLPRI,
 };
 
-static bool in_set(const uint64_t *set, uint64_t fd)
+static bool in_set(const unaligned_u64 *set, uint64_t fd)
 {
 	return set && (set[fd / 64] >> (fd % 64) & 1);
 }
 
-static int64_t look_at_sets(struct kernel *kernel, uint64_t count, uint64_t *sets[SETS],
+static int64_t look_at_sets(struct kernel *kernel, uint64_t count, unaligned_u64 *sets[SETS],
 			    uint64_t out[SETS][FD_TABLE_SIZE / 64])
 {
 	int64_t ready = 0;
@@ -177,7 +177,7 @@ static int64_t select_until(struct kernel *kernel, const struct call *call, uint
 {
 	const uint64_t addresses[SETS] = {call->b, call->c, call->d};
 	uint64_t out[SETS][FD_TABLE_SIZE / 64] = {{0}};
-	uint64_t *sets[SETS];
+	unaligned_u64 *sets[SETS];
 	uint64_t count = min_u64(call->a, FD_TABLE_SIZE);
 	uint64_t words = (count + 63) / 64;
 	int64_t ready;

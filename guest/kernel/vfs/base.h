@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Words of the program's memory, which need not be aligned. */
+typedef uint32_t unaligned_u32 __attribute__((aligned(1)));
+typedef uint64_t unaligned_u64 __attribute__((aligned(1)));
+
 #define PAGE_BYTES 4096u
 #define NS_PER_SEC UINT64_C(1000000000)
 #define NEVER_NS UINT64_MAX

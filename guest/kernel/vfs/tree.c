@@ -98,6 +98,8 @@ int vfs_open(struct vfs *vfs, struct node start, const char *path, uint32_t flag
 	struct walk walk;
 	int error = path_walk(vfs, start, path, walk_flags, &walk);
 
+	if (creates && (flags & LX_O_TMPFILE) == LX_O_TMPFILE)
+		return -EINVAL;
 	if (error)
 		return error;
 	if ((flags & LX_O_TMPFILE) == LX_O_TMPFILE)
