@@ -2,10 +2,6 @@
  * psb_execute(): a task and a thread that waits for it. While it waits it keeps the asynchronous
  * tasks of the sandbox moving too, since the host's only thread may be this one; their outcomes and
  * callbacks are left for psb_next().
- *
- * Latency: a tiny program ends within tens of microseconds of its start, and a sleep plus wake-up
- * costs as much again, so the wait for a running task first asks without sleeping for a short
- * while, when the machine has a second CPU for the guest.
  */
 #include <poll.h>
 
@@ -101,7 +97,6 @@ static void wait_for_news(struct psb_sandbox *sandbox, struct task *task)
 	const struct engine_ops *ops = task->state == TASK_QUEUED ? sandbox->ops : task->ops;
 	struct waiting waiting = {.fds = fds,
 				  .until_us = wait_until(task, others_busy),
-				  .may_spin = task->state == TASK_RUNNING,
 				  .unlocked = task_has_unshown(task) ? show : NULL,
 				  .context = task};
 

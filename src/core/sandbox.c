@@ -135,7 +135,6 @@ static int copy_numbers(struct psb_sandbox *sandbox, const struct psb_options *o
 		sandbox->pool_size = 1;
 	sandbox->queue_length = options->queue_length ? options->queue_length : STANDARD_QUEUE;
 	sandbox->queue_timeout_us = options->queue_timeout_ms * 1000;
-	sandbox->may_spin = cpus > 1;
 	return 0;
 }
 

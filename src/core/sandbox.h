@@ -60,7 +60,6 @@ struct candidate {
 
 struct psb_sandbox {
 	pid_t owner;
-	bool may_spin;                    /* more than one CPU */
 	atomic_uint cancels;              /* how often psb_cancel_current() was called */
 	_Atomic(struct waiter *) waiters; /* only ever grows, at its head */
 
@@ -128,7 +127,6 @@ struct waiting {
 	struct pollfd *fds;
 	size_t count;
 	uint64_t until_us;
-	bool may_spin;
 	void (*unlocked)(void *context);
 	void *context;
 };

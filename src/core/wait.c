@@ -12,8 +12,6 @@
 #include "core/error.h"
 #include "core/task.h"
 
-#define SPIN_US UINT64_C(40)
-
 int sandbox_check_owner(const struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	if (sandbox->owner == getpid())
@@ -110,19 +108,11 @@ void waiter_ring(struct waiter *waiter)
 	(void)eventfd_write(waiter->fd, 1);
 }
 
-/* Without sleeping first, if wanted. */
-static void poll_until(struct pollfd *fds, size_t count, uint64_t until_us, bool spin)
+static void poll_until(struct pollfd *fds, size_t count, uint64_t until_us)
 {
 	uint64_t now = clock_us();
-	uint64_t spin_end = now + SPIN_US;
-	uint64_t left_ms;
+	uint64_t left_ms = until_us > now ? (until_us - now) / 1000 + 1 : 0;
 
-	while (spin && now < spin_end) {
-		if (poll(fds, count, 0) != 0)
-			return;
-		now = clock_us();
-	}
-	left_ms = until_us > now ? (until_us - now) / 1000 + 1 : 0;
 	if (poll(fds, count, left_ms < 60000 ? (int)left_ms : 60000) >= 0)
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -139,7 +129,7 @@ void sandbox_wait(struct psb_sandbox *sandbox, struct waiter *waiter, const stru
 	sandbox_unlock(sandbox);
 	if (what->unlocked)
 		what->unlocked(what->context);
-	poll_until(what->fds, what->count + 1, what->until_us, what->may_spin && sandbox->may_spin);
+	poll_until(what->fds, what->count + 1, what->until_us);
 	sandbox_relock(sandbox);
 	waiter->asleep = false;
 	if (own->revents || waiter->rung)
