@@ -123,10 +123,9 @@ static void run_task(struct psb_sandbox *sandbox, struct task *task)
 
 static int execute(struct psb_sandbox *sandbox, struct task *task, struct psb_error *err)
 {
-	int error = sandbox_lock(sandbox, err);
+	int error;
 
-	if (error)
-		return error;
+	sandbox_relock(sandbox);
 	error = sandbox_waiter(sandbox, &task->waiter, err);
 	if (!error)
 		run_task(sandbox, task);

@@ -40,6 +40,7 @@ static int warm(struct psb_sandbox *sandbox, struct waiter *waiter, size_t wante
 					sandbox->ops ? pool_ready(sandbox) : 0, wanted);
 		if (!sandbox->ops)
 			continue;
+		sandbox->ready_told = pool_ready(sandbox);
 		fds[0] = (struct pollfd){.fd = sandbox->ops->template_fd(sandbox->tmpl),
 					 .events = POLLIN};
 		sandbox_wait(sandbox, waiter, &waiting);
@@ -64,7 +65,6 @@ int psb_warm(psb_sandbox *sandbox, uint32_t instances, uint64_t timeout_ms, stru
 		choose_restart(sandbox);
 		waiter->warming = true;
 		sandbox->warming++;
-		sandbox->ready_told = 0;
 		error = warm(sandbox, waiter,
 			     instances < sandbox->pool_size ? instances : sandbox->pool_size,
 			     deadline, err);

@@ -158,6 +158,7 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 	if (instance->state != INSTANCE_READY)
 		return psb_fail(err, PSB_E_ENGINE, 0, "native: the instance is not ready");
 	message.limits = native_slot_limits(limits);
+	instance->news = false;
 	instance->request = request;
 	instance->request_len = request_len;
 	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {
