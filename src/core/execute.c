@@ -65,8 +65,13 @@ static int collect(struct run *run, struct psb_outcome *outcome, struct psb_erro
 static int conclude(struct run *run, struct psb_outcome *outcome, struct psb_error *err)
 {
 	struct guest_report report = {.present = false};
-	struct outcome_parts parts = {
-		&run->evidence, &run->job->limits, &report, &run->facts, NULL, 0};
+	struct outcome_parts parts = {&run->evidence,
+				      &run->job->limits,
+				      &run->sandbox->policy,
+				      &report,
+				      &run->facts,
+				      NULL,
+				      0};
 	size_t end_len = 0;
 	const uint8_t *end = frame_decoder_end(run->decoder, &end_len);
 	int error = run->no_memory ? PSB_E_MEMORY : 0;

@@ -17,7 +17,6 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
-#include "core/level.h"
 #include "core/libexec.h"
 #include "core/options.h"
 #include "core/registry.h"
@@ -59,8 +58,6 @@ static int copy_texts(struct psb_sandbox *sandbox, const struct psb_options *opt
 		engine = NULL;
 	error = copy_text("engine", engine, 15, NULL, &sandbox->engine_wish, err);
 	if (!error)
-		error = copy_text("require", options->require, 23, NULL, &sandbox->require, err);
-	if (!error)
 		error = copy_text("rung", options->rung, 7, NULL, &sandbox->rung, err);
 	if (!error)
 		error = copy_text("python", options->python, MAX_PATH_BYTES, STANDARD_PYTHON,
@@ -84,19 +81,6 @@ static int check_python(const char *path, struct psb_error *err)
 		return psb_fail(err, PSB_E_NOT_FOUND, errno,
 				"python: \"%s\" cannot be run; install it or name another", path);
 	return 0;
-}
-
-static int copy_limits(struct psb_sandbox *sandbox, const struct psb_options *options,
-		       struct psb_error *err)
-{
-	struct psb_limits wanted;
-	int error = limits_read(&options->limits, &wanted, err);
-
-	if (!error)
-		error = limits_tighten(&sandbox->policy.limits, &wanted, &sandbox->limits, err);
-	if (!error)
-		limits_complete(&sandbox->limits);
-	return error;
 }
 
 static uint32_t cpu_count(void)
@@ -127,12 +111,8 @@ static int copy_options(struct psb_sandbox *sandbox, const struct psb_options *o
 	error = copy_texts(sandbox, options, err);
 	if (!error)
 		error = check_python(sandbox->python, err);
-	if (!error && sandbox->require)
-		error = floor_check(sandbox->require, err);
 	if (!error)
-		error = policy_read(options->policy, &sandbox->policy, err);
-	if (!error)
-		error = copy_limits(sandbox, options, err);
+		error = policy_open(options, &sandbox->policy, &sandbox->limits, err);
 	return error;
 }
 
@@ -165,13 +145,10 @@ static int build(struct psb_sandbox *sandbox, const struct psb_options *options,
 	sandbox->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (sandbox->wake_fd < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "sandbox: eventfd");
-	error = choose_candidates(sandbox, err);
-	if (!error)
-		start_engine(sandbox);
-	return error;
+	return choose_candidates(sandbox, err);
 }
 
-int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
+int sandbox_plan_with(const struct psb_options *options, const struct engine_ops *const *engines,
 		      psb_sandbox **out, struct psb_error *err)
 {
 	struct psb_sandbox *sandbox;
@@ -195,6 +172,16 @@ int sandbox_open_with(const struct psb_options *options, const struct engine_ops
 	return error;
 }
 
+int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
+		      psb_sandbox **out, struct psb_error *err)
+{
+	int error = sandbox_plan_with(options, engines, out, err);
+
+	if (!error)
+		start_engine(*out);
+	return error;
+}
+
 int psb_open(const struct psb_options *options, psb_sandbox **out, struct psb_error *err)
 {
 	return sandbox_open_with(options, registry_engines, out, err);
@@ -211,7 +198,6 @@ void psb_close(psb_sandbox *sandbox)
 	close_fd(&sandbox->wake_fd);
 	policy_free(&sandbox->policy);
 	free(sandbox->engine_wish);
-	free(sandbox->require);
 	free(sandbox->rung);
 	free(sandbox->python);
 	free(sandbox->preload);

@@ -23,8 +23,9 @@ enum run_state { RUN_IDLE, RUN_ACTIVE, RUN_CANCELLED };
 
 struct candidate {
 	const struct engine_ops *ops;
-	int level;
-	char rung[8]; /* what the probe found: the plan need not look again */
+	bool warm;
+	struct plan plan;
+	char misfit[504]; /* why it cannot be planned; "" if it can */
 };
 
 struct psb_sandbox {
@@ -37,7 +38,6 @@ struct psb_sandbox {
 	struct policy policy;
 	struct psb_limits limits; /* complete */
 	char *engine_wish;        /* NULL: auto */
-	char *require;            /* NULL: none beside the policy's */
 	char *rung;               /* NULL: the best */
 	char *python;
 	char *preload;
@@ -67,6 +67,10 @@ struct psb_sandbox {
 int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
 		      psb_sandbox **out, struct psb_error *err);
 
+/* The same without starting an engine: options checked, candidates planned. psb_close() frees it. */
+int sandbox_plan_with(const struct psb_options *options, const struct engine_ops *const *engines,
+		      psb_sandbox **out, struct psb_error *err);
+
 /* A handle serves one thread at a time and only the process that opened it: PSB_E_FORKED,
  * PSB_E_BUSY. */
 int sandbox_enter(struct psb_sandbox *sandbox, struct psb_error *err);
@@ -74,7 +78,11 @@ void sandbox_leave(struct psb_sandbox *sandbox);
 void sandbox_drain_wake(const struct psb_sandbox *sandbox); /* makes wake_fd unreadable again */
 
 /* choose.c */
+/* Probes and plans every engine that was wished for, best first. PSB_E_NOT_FOUND. */
 int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err);
+/* Does it fit profile, files, limits and floor? PSB_E_UNSUPPORTED says what is short. */
+int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
+		struct psb_error *err);
 /* Opens the next candidate that starts and meets the floor, if none is open. PSB_E_ENGINE when
  * none is left; the reasons are in sandbox->fallback. */
 int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/level.h"
 #include "host_probe/probe.h"
 #include "jail/jail.h"
 #include "keeper/python_layout.h"
@@ -33,17 +34,6 @@ static bool reaches(const struct host_facts *facts, char rung)
 	return rung != 'C' || facts->landlock_abi > 0;
 }
 
-static int level_of(char rung, bool root)
-{
-	switch (rung) {
-	case 'A': return root ? 7 : 6;
-	case 'B': return 6;
-	case 'C': return 5;
-	case 'D': return 3;
-	default: return 0;
-	}
-}
-
 static void describe_missing(const struct host_facts *facts, char rung, char *text, size_t size)
 {
 	if (rung == '-')
@@ -58,34 +48,6 @@ static void describe_missing(const struct host_facts *facts, char rung, char *te
 			       "user.max_user_namespaces, kernel.unprivileged_userns_clone; "
 			       "in a container: a seccomp profile that permits unshare and "
 			       "mount)");
-}
-
-static char choose(const struct host_facts *facts, const char *forced)
-{
-	if (!forced)
-		return best_rung(facts);
-	if (strlen(forced) != 1 || strchr("ABCD", forced[0]) == NULL || !reaches(facts, forced[0]))
-		return '-';
-	return forced[0];
-}
-
-void native_probe(const char *forced_rung, struct engine_probe *out)
-{
-	struct host_facts facts;
-	char rung;
-
-	*out = (struct engine_probe){0};
-	host_probe(&facts);
-	rung = choose(&facts, forced_rung);
-	out->available = rung != '-';
-	out->level = level_of(rung, facts.root);
-	out->rung[0] = rung;
-	describe_missing(&facts, forced_rung ? best_rung(&facts) : rung, out->missing,
-			 sizeof(out->missing));
-	if (!out->available && forced_rung)
-		(void)snprintf(out->missing, sizeof(out->missing),
-			       "rung %.8s is not offered by this host (the best is %c)",
-			       forced_rung, best_rung(&facts));
 }
 
 static void set(struct plan *plan, enum plan_control control, enum control_by by, const char *how)
@@ -107,7 +69,6 @@ static void set_common(struct plan *plan, bool landlock)
 	set(plan, CONTROL_state_reset, BY_KERNEL, "fresh-process");
 	set(plan, CONTROL_imports, plan->import_mode == IMPORTS_OFF ? BY_ABSENT : BY_ADVISORY,
 	    plan->import_mode == IMPORTS_OFF ? "" : "import-hook");
-	set(plan, CONTROL_hardware_speculation, BY_ABSENT, "");
 }
 
 static void set_namespaced(struct plan *plan, bool groups, bool root, bool landlock)
@@ -127,24 +88,75 @@ static void set_namespaced(struct plan *plan, bool groups, bool root, bool landl
 	    root ? "user-namespace,own-uid-per-slot" : "user-namespace");
 }
 
-static void set_plain(struct plan *plan, bool landlock)
+/* Without namespaces: the sum of the workspace is only judged afterwards, so its control is no
+ * wall; as root the sandbox has a uid of its own, but its instances share it. */
+static void set_plain(struct plan *plan, bool root, bool landlock)
 {
 	enum control_by files = landlock ? BY_KERNEL : BY_ABSENT;
 
 	set(plan, CONTROL_memory, BY_KERNEL, "rlimit-as");
 	set(plan, CONTROL_processes, BY_KERNEL, "seccomp,rlimit-nproc");
 	set(plan, CONTROL_filesystem, files, landlock ? "landlock" : "");
-	set(plan, CONTROL_workspace, BY_KERNEL, "rlimit-fsize-per-file");
+	set(plan, CONTROL_workspace, BY_ADVISORY, "rlimit-fsize-per-file,judged-at-the-end");
 	set(plan, CONTROL_devices, files, landlock ? "landlock" : "");
-	set(plan, CONTROL_identity, BY_ABSENT, "");
+	set(plan, CONTROL_identity, root ? BY_KERNEL : BY_ABSENT,
+	    root ? "own-uid-per-sandbox" : "");
+}
+
+static void describe(struct plan *plan, char rung, bool root, bool landlock)
+{
+	set_common(plan, landlock);
+	if (rung <= 'B')
+		set_namespaced(plan, rung == 'A', root, landlock);
+	else
+		set_plain(plan, root, landlock);
+	plan->walls = WALL_OWN_WORKER;
+	if (rung <= 'B')
+		plan->walls |= WALL_NAMESPACES | (root ? (unsigned int)WALL_OWN_UID : 0);
+	if (rung == 'A')
+		plan->walls |= WALL_CGROUP;
+}
+
+static int level_at(char rung, bool root, int landlock_abi)
+{
+	struct plan plan = {.level = 0};
+
+	describe(&plan, rung, root, rung != 'D' && landlock_abi > 0);
+	return level_by_table(&plan);
+}
+
+static char choose(const struct host_facts *facts, const char *forced)
+{
+	if (!forced)
+		return best_rung(facts);
+	if (strlen(forced) != 1 || strchr("ABCD", forced[0]) == NULL || !reaches(facts, forced[0]))
+		return '-';
+	return forced[0];
+}
+
+void native_probe(const char *forced_rung, struct engine_probe *out)
+{
+	struct host_facts facts;
+	char rung;
+
+	*out = (struct engine_probe){0};
+	host_probe(&facts);
+	rung = choose(&facts, forced_rung);
+	out->available = rung != '-';
+	out->level = out->available ? level_at(rung, facts.root, facts.landlock_abi) : 0;
+	out->rung[0] = rung;
+	describe_missing(&facts, forced_rung ? best_rung(&facts) : rung, out->missing,
+			 sizeof(out->missing));
+	if (!out->available && forced_rung)
+		(void)snprintf(out->missing, sizeof(out->missing),
+			       "rung %.8s is not offered by this host (the best is %c)",
+			       forced_rung, best_rung(&facts));
 }
 
 int native_plan(struct plan *plan, struct psb_error *err)
 {
 	struct python_layout layout;
 	char rung = plan->rung[0];
-	bool root = geteuid() == 0;
-	bool landlock;
 	int rc = python_layout_find(plan->python, &layout, err);
 
 	if (rc < 0)
@@ -152,14 +164,7 @@ int native_plan(struct plan *plan, struct psb_error *err)
 	if (rung < 'A' || rung > 'D')
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "native: there is no rung %.7s",
 				plan->rung);
-	landlock = rung != 'D' && jail_landlock_abi() > 0;
-	set_common(plan, landlock);
-	if (rung <= 'B')
-		set_namespaced(plan, rung == 'A', root, landlock);
-	else
-		set_plain(plan, landlock);
+	describe(plan, rung, geteuid() == 0, rung != 'D' && jail_landlock_abi() > 0);
 	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
-	plan->level = level_of(rung, root);
-	plan->engine = "native";
 	return 0;
 }
