@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/options.h"
 #include "core/outcome.h"
 #include "core/registry.h"
 #include "core/sandbox.h"
@@ -129,42 +130,72 @@ static void put_engines(struct json_writer *w, const struct psb_sandbox *sandbox
 	json_close(w, ']');
 }
 
-static int write_report(const struct psb_sandbox *sandbox, bool with_engines, struct buffer *out)
+static int write_report(const struct policy *policy, const struct psb_limits *limits,
+			const struct psb_sandbox *sandbox, struct buffer *out)
 {
 	struct json_writer writer;
 
 	json_writer_init(&writer, out);
 	json_open(&writer, '{');
 	json_key(&writer, "policy");
-	policy_write(&writer, &sandbox->policy, &sandbox->limits);
+	policy_write(&writer, policy, limits);
 	json_key(&writer, "sha256");
-	json_put_text(&writer, sandbox->policy.sha256);
-	put_site(&writer, &sandbox->policy.site);
-	if (with_engines)
+	json_put_text(&writer, policy->sha256);
+	put_site(&writer, &policy->site);
+	if (sandbox)
 		put_engines(&writer, sandbox);
 	json_close(&writer, '}');
 	return writer.error;
 }
 
+static int describe_with_engines(const struct psb_options *options, struct buffer *out,
+				 struct psb_error *err)
+{
+	psb_sandbox *sandbox = NULL;
+	int error = sandbox_plan_with(options, registry_engines, &sandbox, err);
+
+	if (error)
+		return error;
+	error = write_report(&sandbox->policy, &sandbox->limits, sandbox, out);
+	psb_close(sandbox);
+	return error ? psb_fail(err, error, 0, "policy: out of memory for its text") : 0;
+}
+
+static int describe(const struct psb_options *options, struct buffer *out, struct psb_error *err)
+{
+	struct psb_limits limits;
+	struct psb_options copy;
+	struct policy policy;
+	int error = 0;
+
+	psb_options_init(&copy);
+	if (options)
+		error = options_copy("struct psb_options", options, options->size, &copy,
+				     sizeof(copy), err);
+	if (!error)
+		error = policy_open(&copy, &policy, &limits, err);
+	if (error)
+		return error;
+	error = write_report(&policy, &limits, NULL, out);
+	policy_free(&policy);
+	return error ? psb_fail(err, error, 0, "policy: out of memory for its text") : 0;
+}
+
 int psb_policy_text(const struct psb_options *options, int with_engines, char **out,
 		    struct psb_error *err)
 {
-	psb_sandbox *sandbox = NULL;
 	struct buffer text;
 	int error;
 
 	if (!out)
 		return psb_fail(err, PSB_E_INVALID, 0, "psb_policy_text: `out` is NULL");
-	error = sandbox_plan_with(options, registry_engines, &sandbox, err);
-	if (error)
-		return error;
 	buffer_init(&text, MAX_TEXT_BYTES);
-	error = write_report(sandbox, with_engines != 0, &text);
-	psb_close(sandbox);
+	error = with_engines ? describe_with_engines(options, &text, err)
+			     : describe(options, &text, err);
 	if (!error)
 		*out = buffer_take_text(&text);
 	buffer_free(&text);
-	return error ? psb_fail(err, error, 0, "policy: out of memory for its text") : 0;
+	return error;
 }
 
 int psb_engine_fits(const struct psb_options *options, size_t index, struct psb_engine_info *out,
