@@ -132,89 +132,88 @@ static void templates_say_what_they_must(void **state)
 	policy_free(&policy);
 }
 
+static const struct {
+	const char *text;
+	const char *says;
+} bad_policies[] = {
+	{"nope", "no template \"nope\""},
+	{"{", "policy: byte 1"},
+	{"{} x", "text after"},
+	{"{\"nam\":\"x\"}", "unknown key \"nam\""},
+	{"{\"name\":1}", "policy.name: 1 is a number"},
+	{"{\"name\":\"\"}", "policy.name"},
+	{"{\"name\":\"a\",\"name\":\"b\"}", "policy.name: byte 12: a duplicate key; keep one"},
+	{"{\"limits\":{\"wall_ms\":1,\"cpu_ms\":10,\"wall\\u005fms\":2}}",
+	 "policy.limits.wall\\u005fms: byte 35: a duplicate key"},
+	{"{\"require\":[6,{\"a\":1,\"a\":2}]}", "policy.require[1].a: byte 21: a dup"},
+	{"{\"template\":\"lenient\"}", "policy.template: there is no template \"lenient\""},
+	{"{\"template\":1}", "policy.template: 1 is a number"},
+	{"[\"default\"]", "there is no template"},
+	{"{\"limits\":[]}", "policy.limits: [] is an array"},
+	{"{\"limits\":{\"wall\":1}}", "policy.limits: unknown key \"wall\""},
+	{"{\"limits\":{\"wall_ms\":1.5}}", "policy.limits.wall_ms: 1.5"},
+	{"{\"limits\":{\"wall_ms\":0}}", "policy.limits.wall_ms: 0"},
+	{"{\"limits\":{\"wall_ms\":-1}}", "policy.limits.wall_ms: -1"},
+	{"{\"limits\":{\"open_files\":10}}", "limits.open_files: 10 is not between"},
+	{"{\"limits\":{\"on_output_limit\":\"x\"}}", "\"kill\" or \"truncate\""},
+	{"{\"imports\":{\"names\":[]}}", "\"mode\" is missing"},
+	{"{\"imports\":{\"mode\":\"no\"}}", "policy.imports.mode"},
+	{"{\"imports\":{\"mode\":\"deny\",\"names\":\"os\"}}", "policy.imports.names"},
+	{"{\"imports\":{\"mode\":\"deny\",\"names\":[1]}}", "imports.names[0]: 1"},
+	{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"a\",\"b,c\"]}}", "names[1]"},
+	{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"a..b\"]}}", "no module name"},
+	{"{\"imports\":{\"mode\":\"deny\",\"name\":[]}}", "policy.imports: unknown key"},
+	{"{\"imports\":{\"mode\":\"deny\"}}", "\"names\" is missing for mode deny"},
+	{"{\"imports\":{\"mode\":\"allow\"}}", "\"names\" is missing for mode allow"},
+	{"{\"imports\":{\"mode\":\"off\",\"names\":[\"os\"]}}", "would have no effect"},
+	{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"os\",\"os\"]}}",
+	 "names[1]: \"os\" is named twice"},
+	{"{\"files\":1}", "policy.files: 1 is a number"},
+	{"{\"files\":{\"inputs\":1}}", "policy.files: unknown key \"inputs\""},
+	{"{\"files\":{\"max_inputs\":257}}", "from 0 to 256"},
+	{"{\"files\":{\"max_inputs\":-1}}", "policy.files.max_inputs: -1"},
+	{"{\"files\":{\"max_input_bytes\":0}}", "policy.files.max_input_bytes: 0"},
+	{"{\"files\":{\"output\":\"yes\"}}", "policy.files.output"},
+	{"{\"files\":{\"max_inputs\":0,\"max_input_bytes\":9}}", "without effect"},
+	{"{\"files\":{\"max_input_bytes\":9000},\"limits\":{\"workspace_bytes\":8192}}",
+	 "9000 is over limits.workspace_bytes (8192)"},
+	{"{\"environment\":[]}", "policy.environment: [] is an array"},
+	{"{\"environment\":{\"deny\":[]}}", "policy.environment: unknown key"},
+	{"{\"environment\":{\"allow\":\"all\"}}", "\"any\" or an array"},
+	{"{\"environment\":{\"allow\":[\"A=B\"]}}", "allow[0]: \"A=B\" is no variable"},
+	{"{\"environment\":{\"allow\":[\"*\"]}}", "\"*\" is no variable"},
+	{"{\"environment\":{\"allow\":[\"A\",\"A\"]}}", "allow[1]: \"A\" is named twice"},
+	{"{\"environment\":{\"set\":{\"A\":1}}}", "policy.environment.set.A: 1"},
+	{"{\"environment\":{\"set\":{\"1A\":\"x\"}}}", "\"1A\" is no variable"},
+	{"{\"environment\":{\"set\":{\"A*\":\"x\"}}}", "\"A*\" is no variable"},
+	{"{\"environment\":{\"set\":{\"A\":\"a\\nb\"}}}", "control characters"},
+	{"{\"environment\":{\"allow\":[\"A\"],\"set\":{\"A\":\"x\"}}}", "in one of them"},
+	{"{\"network\":\"full\"}", "policy.network: \"full\" is a string; \"none\""},
+	{"{\"network\":{}}", "policy.network"},
+	{"{\"require\":0}", "policy.require: 0"},
+	{"{\"require\":11}", "policy.require: 11"},
+	{"{\"require\":\"walls\"}", "\"walls\" is neither"},
+	{"{\"require\":true}", "policy.require: true is a boolean"},
+	{"{\"require\":6.5}", "policy.require: 6.5"},
+	{"{\"require\":\"6\"}", "policy.require: \"6\" is neither"},
+	{"{\"require\":[]}", "an empty list requires nothing"},
+	{"{\"require\":[\"memory\",\"memory\"]}", "require[1]: \"memory\" is named twice"},
+	{"{\"require\":[6,7]}", "policy.require[1]: states two levels, 6 and 7"},
+	{"{\"require\":[[6]]}", "policy.require[0]: [6] is an array"},
+	{"{\"require\":\"imports\"}", "can never be required"},
+};
+
 static void bad_policies_are_refused_with_a_path(void **state)
 {
-	static const struct {
-		const char *text;
-		const char *says;
-	} bad[] = {
-		{"nope", "no template \"nope\""},
-		{"{", "policy: byte 1"},
-		{"{} x", "text after"},
-		{"{\"nam\":\"x\"}", "unknown key \"nam\""},
-		{"{\"name\":1}", "policy.name: 1 is a number"},
-		{"{\"name\":\"\"}", "policy.name"},
-		{"{\"name\":\"a\",\"name\":\"b\"}",
-		 "policy.name: byte 12: a duplicate key; keep one"},
-		{"{\"limits\":{\"wall_ms\":1,\"cpu_ms\":10,\"wall\\u005fms\":2}}",
-		 "policy.limits.wall\\u005fms: byte 35: a duplicate key"},
-		{"{\"require\":[6,{\"a\":1,\"a\":2}]}", "policy.require[1].a: byte 21: a dup"},
-		{"{\"template\":\"lenient\"}", "policy.template: there is no template \"lenient\""},
-		{"{\"template\":1}", "policy.template: 1 is a number"},
-		{"[\"default\"]", "there is no template"},
-		{"{\"limits\":[]}", "policy.limits: [] is an array"},
-		{"{\"limits\":{\"wall\":1}}", "policy.limits: unknown key \"wall\""},
-		{"{\"limits\":{\"wall_ms\":1.5}}", "policy.limits.wall_ms: 1.5"},
-		{"{\"limits\":{\"wall_ms\":0}}", "policy.limits.wall_ms: 0"},
-		{"{\"limits\":{\"wall_ms\":-1}}", "policy.limits.wall_ms: -1"},
-		{"{\"limits\":{\"open_files\":10}}", "limits.open_files: 10 is not between"},
-		{"{\"limits\":{\"on_output_limit\":\"x\"}}", "\"kill\" or \"truncate\""},
-		{"{\"imports\":{\"names\":[]}}", "\"mode\" is missing"},
-		{"{\"imports\":{\"mode\":\"no\"}}", "policy.imports.mode"},
-		{"{\"imports\":{\"mode\":\"deny\",\"names\":\"os\"}}", "policy.imports.names"},
-		{"{\"imports\":{\"mode\":\"deny\",\"names\":[1]}}", "imports.names[0]: 1"},
-		{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"a\",\"b,c\"]}}", "names[1]"},
-		{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"a..b\"]}}", "no module name"},
-		{"{\"imports\":{\"mode\":\"deny\",\"name\":[]}}", "policy.imports: unknown key"},
-		{"{\"imports\":{\"mode\":\"deny\"}}", "\"names\" is missing for mode deny"},
-		{"{\"imports\":{\"mode\":\"allow\"}}", "\"names\" is missing for mode allow"},
-		{"{\"imports\":{\"mode\":\"off\",\"names\":[\"os\"]}}", "would have no effect"},
-		{"{\"imports\":{\"mode\":\"deny\",\"names\":[\"os\",\"os\"]}}",
-		 "names[1]: \"os\" is named twice"},
-		{"{\"files\":1}", "policy.files: 1 is a number"},
-		{"{\"files\":{\"inputs\":1}}", "policy.files: unknown key \"inputs\""},
-		{"{\"files\":{\"max_inputs\":257}}", "from 0 to 256"},
-		{"{\"files\":{\"max_inputs\":-1}}", "policy.files.max_inputs: -1"},
-		{"{\"files\":{\"max_input_bytes\":0}}", "policy.files.max_input_bytes: 0"},
-		{"{\"files\":{\"output\":\"yes\"}}", "policy.files.output"},
-		{"{\"files\":{\"max_inputs\":0,\"max_input_bytes\":9}}", "without effect"},
-		{"{\"files\":{\"max_input_bytes\":9000},\"limits\":{\"workspace_bytes\":8192}}",
-		 "9000 is over limits.workspace_bytes (8192)"},
-		{"{\"environment\":[]}", "policy.environment: [] is an array"},
-		{"{\"environment\":{\"deny\":[]}}", "policy.environment: unknown key"},
-		{"{\"environment\":{\"allow\":\"all\"}}", "\"any\" or an array"},
-		{"{\"environment\":{\"allow\":[\"A=B\"]}}", "allow[0]: \"A=B\" is no variable"},
-		{"{\"environment\":{\"allow\":[\"*\"]}}", "\"*\" is no variable"},
-		{"{\"environment\":{\"allow\":[\"A\",\"A\"]}}", "allow[1]: \"A\" is named twice"},
-		{"{\"environment\":{\"set\":{\"A\":1}}}", "policy.environment.set.A: 1"},
-		{"{\"environment\":{\"set\":{\"1A\":\"x\"}}}", "\"1A\" is no variable"},
-		{"{\"environment\":{\"set\":{\"A*\":\"x\"}}}", "\"A*\" is no variable"},
-		{"{\"environment\":{\"set\":{\"A\":\"a\\nb\"}}}", "control characters"},
-		{"{\"environment\":{\"allow\":[\"A\"],\"set\":{\"A\":\"x\"}}}", "in one of them"},
-		{"{\"network\":\"full\"}", "policy.network: \"full\" is a string; \"none\""},
-		{"{\"network\":{}}", "policy.network"},
-		{"{\"require\":0}", "policy.require: 0"},
-		{"{\"require\":11}", "policy.require: 11"},
-		{"{\"require\":\"walls\"}", "\"walls\" is neither"},
-		{"{\"require\":true}", "policy.require: true is a boolean"},
-		{"{\"require\":6.5}", "policy.require: 6.5"},
-		{"{\"require\":\"6\"}", "policy.require: \"6\" is neither"},
-		{"{\"require\":[]}", "an empty list requires nothing"},
-		{"{\"require\":[\"memory\",\"memory\"]}", "require[1]: \"memory\" is named twice"},
-		{"{\"require\":[6,7]}", "policy.require[1]: states two levels, 6 and 7"},
-		{"{\"require\":[[6]]}", "policy.require[0]: [6] is an array"},
-		{"{\"require\":\"imports\"}", "can never be required"},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < COUNT(bad); i++) {
+	for (size_t i = 0; i < COUNT(bad_policies); i++) {
 		struct policy policy;
 		struct psb_error err = {.message = ""};
 
-		assert_int_equal(policy_read(bad[i].text, &policy, &err), PSB_E_POLICY);
-		if (!strstr(err.message, bad[i].says))
-			print_message("%s: %s\n", bad[i].text, err.message);
-		assert_non_null(strstr(err.message, bad[i].says));
+		assert_int_equal(policy_read(bad_policies[i].text, &policy, &err), PSB_E_POLICY);
+		if (!strstr(err.message, bad_policies[i].says))
+			print_message("%s: %s\n", bad_policies[i].text, err.message);
+		assert_non_null(strstr(err.message, bad_policies[i].says));
 	}
 }
 
