@@ -156,6 +156,7 @@ static int describe_with_engines(const struct psb_options *options, struct buffe
 
 	if (error)
 		return error;
+	choose_settle(sandbox);
 	error = write_report(&sandbox->policy, &sandbox->limits, sandbox, out);
 	psb_close(sandbox);
 	return error ? psb_fail(err, error, 0, "policy: out of memory for its text") : 0;

@@ -15,6 +15,7 @@
 #include "core/plan.h"
 #include "core/policy.h"
 #include "engines/engine.h"
+#include "host_probe/speculation.h"
 
 #define SANDBOX_MAX_POOL 64u
 #define SANDBOX_MAX_ENGINES 8u
@@ -46,6 +47,8 @@ struct psb_sandbox {
 	uint32_t pool_size;
 	bool single_use;
 
+	struct speculation host;
+	bool host_known;
 	const struct engine_ops *const *engines; /* NULL-terminated */
 	struct candidate candidates[SANDBOX_MAX_ENGINES];
 	size_t candidate_count;
@@ -80,6 +83,9 @@ void sandbox_drain_wake(const struct psb_sandbox *sandbox); /* makes wake_fd unr
 /* choose.c */
 /* Probes and plans every engine that was wished for, best first. PSB_E_NOT_FOUND. */
 int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err);
+/* Completes every candidate's plan with the host's part; else only that of the engine that is
+ * opened is sure to have it. */
+void choose_settle(struct psb_sandbox *sandbox);
 /* Does it fit profile, files, limits and floor? PSB_E_UNSUPPORTED says what is short. */
 int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
 		struct psb_error *err);

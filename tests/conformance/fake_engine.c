@@ -89,6 +89,10 @@ static void claim_level(struct plan *plan, int level)
 		plan->walls |= WALL_CGROUP | WALL_OWN_UID;
 	if (level >= 8)
 		plan->walls |= WALL_HYPERVISOR | WALL_JAILED_WORKER;
+	if (level >= 9)
+		plan->walls |= WALL_OWN_WORKER;
+	if (level >= 10)
+		plan->walls |= WALL_FRESH_WORKER | WALL_UNSHARED_PAGES;
 }
 
 static int fake_plan(int index, struct plan *plan, struct psb_error *err)

@@ -113,6 +113,36 @@ static void an_engine_cannot_award_itself_a_level(void **state)
 	expect_engine(&options, "fake-b");
 }
 
+/* What the host reports is in every outcome, and decides from level 9 on. */
+static void the_host_s_mitigations_are_part_of_it(void **state)
+{
+	(void)state;
+	for (int level = 7; level <= 10; level++) {
+		struct psb_options options = defaults();
+		const struct control *control;
+		struct speculation host;
+		psb_sandbox *sandbox;
+		psb_outcome *outcome;
+
+		fake_reset();
+		fake_scripts[0].level = level;
+		options.require = "7";
+		speculation_read(SPECULATION_DIR, &host);
+		sandbox = open_list(only_a, &options);
+		outcome = run_one(sandbox);
+		control = &outcome->engine.controls[CONTROL_hardware_speculation];
+		assert_int_equal(control->by, host.mitigated ? BY_KERNEL : BY_ABSENT);
+		assert_string_equal(control->how, host.mitigated ? "host-mitigations" : host.found);
+		assert_int_equal(psb_outcome_level(outcome),
+				 level < 9 || host.mitigated ? level : 8);
+		psb_outcome_free(outcome);
+		psb_close(sandbox);
+		fake_reset();
+		options.require = "hardware_speculation";
+		expect_engine(&options, host.mitigated ? "fake-a" : NULL);
+	}
+}
+
 static void who_does_not_fit_is_no_candidate(void **state)
 {
 	struct psb_options options = defaults();
@@ -367,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(level_comes_before_warmth),
 		T(an_engine_cannot_award_itself_a_level),
+		T(the_host_s_mitigations_are_part_of_it),
 		T(who_does_not_fit_is_no_candidate),
 		T(a_wish_for_an_engine_is_no_wish_for_another),
 		T(before_start_the_next_one_is_tried),
