@@ -227,7 +227,7 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
 	      struct psb_error *err)
 {
-	struct job job = {.output_fd = -1};
+	struct job job = {.policy = &sandbox->policy, .output_fd = -1};
 	int error;
 
 	psb_request_init(&job.request);
