@@ -11,7 +11,8 @@
 #include "core/site.h"
 
 static char dir[] = "/tmp/psb-site-XXXXXX";
-static char machine[64];
+static char own[64];        /* root's, when the tests run as root */
+static const char *machine; /* the machine's site: a place where there is none, or `own` */
 static char more[64];
 static struct policy policy;
 static struct psb_limits limits;
@@ -33,7 +34,7 @@ static int make_dir(void **state)
 	(void)state;
 	if (!mkdtemp(dir))
 		return -1;
-	(void)snprintf(machine, sizeof(machine), "%s/site.json", dir);
+	(void)snprintf(own, sizeof(own), "%s/site.json", dir);
 	(void)snprintf(more, sizeof(more), "%s/more.json", dir);
 	return 0;
 }
@@ -47,6 +48,7 @@ static int remove_dir(void **state)
 static int setup(void **state)
 {
 	(void)state;
+	machine = "/no-such-directory/site.json";
 	psb_options_init(&options);
 	psb_limits_init(&options.limits);
 	err.message[0] = '\0';
@@ -57,7 +59,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	policy_free(&policy);
-	(void)unlink(machine);
+	(void)unlink(own);
 	(void)unlink(more);
 	return chmod(dir, 0700);
 }
@@ -230,7 +232,8 @@ static void floors_add_up(void **state)
 static void the_machine_s_site_must_be_root_s(void **state)
 {
 	(void)state;
-	put_file(machine, "{\"maxima\":{\"wall_ms\":1000}}", 0644);
+	machine = own;
+	put_file(own, "{\"maxima\":{\"wall_ms\":1000}}", 0644);
 	assert_int_equal(chmod(dir, 0755), 0);
 	if (geteuid() != 0) {
 		assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err),
@@ -241,10 +244,10 @@ static void the_machine_s_site_must_be_root_s(void **state)
 	assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err), 0);
 	assert_int_equal(limits.wall_ms, 1000);
 	policy_free(&policy);
-	assert_int_equal(chown(machine, 12345, 0), 0);
+	assert_int_equal(chown(own, 12345, 0), 0);
 	assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err), PSB_E_POLICY);
 	assert_non_null(strstr(err.message, "the file belongs to uid 12345"));
-	assert_int_equal(chown(machine, 0, 0), 0);
+	assert_int_equal(chown(own, 0, 0), 0);
 	assert_int_equal(chown(dir, 12345, 0), 0);
 	assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err), PSB_E_POLICY);
 	assert_non_null(strstr(err.message, "the directory belongs to uid 12345"));
@@ -279,8 +282,8 @@ static void only_a_plain_file_is_read(void **state)
 	options.site_policy = more;
 	assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err),
 			 PSB_E_NOT_FOUND);
-	put_file(machine, "{}", 0644);
-	assert_int_equal(symlink(machine, more), 0);
+	put_file(own, "{}", 0644);
+	assert_int_equal(symlink(own, more), 0);
 	assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err), PSB_E_POLICY);
 	assert_non_null(strstr(err.message, "cannot be read, so nothing runs"));
 	assert_int_equal(unlink(more), 0);
@@ -331,7 +334,8 @@ static void two_sites_both_bind(void **state)
 	if (geteuid() != 0)
 		skip();
 	assert_int_equal(chmod(dir, 0755), 0);
-	put_file(machine,
+	machine = own;
+	put_file(own,
 		 "{\"message\":\"first\",\"maxima\":{\"wall_ms\":1000},"
 		 "\"locked\":{\"files\":{\"output\":false}},\"require\":6}",
 		 0644);

@@ -56,13 +56,14 @@ static void set(struct plan *plan, enum plan_control control, enum control_by by
 	(void)snprintf(plan->controls[control].how, sizeof(plan->controls[control].how), "%s", how);
 }
 
-static void set_common(struct plan *plan, bool landlock)
+/* Landlock cuts off TCP from version 4 on, signals and abstract sockets from version 6 on. */
+static void set_common(struct plan *plan, int landlock)
 {
 	set(plan, CONTROL_cpu, BY_KERNEL, "keeper-timer");
 	set(plan, CONTROL_wall, BY_KERNEL, "keeper-timer");
 	set(plan, CONTROL_syscalls, BY_KERNEL, "seccomp");
-	set(plan, CONTROL_network, BY_KERNEL, landlock ? "seccomp,landlock" : "seccomp");
-	set(plan, CONTROL_signals, BY_KERNEL, "seccomp");
+	set(plan, CONTROL_network, BY_KERNEL, landlock >= 4 ? "seccomp,landlock" : "seccomp");
+	set(plan, CONTROL_signals, BY_KERNEL, landlock >= 6 ? "seccomp,landlock" : "seccomp");
 	set(plan, CONTROL_ipc, BY_KERNEL, "seccomp");
 	set(plan, CONTROL_privileges, BY_KERNEL, "no-new-privs,capabilities");
 	set(plan, CONTROL_host_memory, BY_KERNEL, "separate-process,exec");
@@ -71,7 +72,7 @@ static void set_common(struct plan *plan, bool landlock)
 	    plan->import_mode == IMPORTS_OFF ? "" : "import-hook");
 }
 
-static void set_namespaced(struct plan *plan, bool groups, bool root, bool landlock)
+static void set_namespaced(struct plan *plan, bool groups, bool root, int landlock)
 {
 	set(plan, CONTROL_memory, BY_KERNEL, groups ? "cgroup,rlimit-as" : "rlimit-as");
 	if (groups)
@@ -90,7 +91,7 @@ static void set_namespaced(struct plan *plan, bool groups, bool root, bool landl
 
 /* Without namespaces: the sum of the workspace is only judged afterwards, so its control is no
  * wall; as root the sandbox has a uid of its own, but its instances share it. */
-static void set_plain(struct plan *plan, bool root, bool landlock)
+static void set_plain(struct plan *plan, bool root, int landlock)
 {
 	enum control_by files = landlock ? BY_KERNEL : BY_ABSENT;
 
@@ -103,8 +104,11 @@ static void set_plain(struct plan *plan, bool root, bool landlock)
 	    root ? "own-uid-per-sandbox" : "");
 }
 
-static void describe(struct plan *plan, char rung, bool root, bool landlock)
+/* `landlock` is the version of its interface, 0 if there is none. */
+static void describe(struct plan *plan, char rung, bool root, int landlock)
 {
+	if (rung == 'D')
+		landlock = 0;
 	set_common(plan, landlock);
 	if (rung <= 'B')
 		set_namespaced(plan, rung == 'A', root, landlock);
@@ -121,7 +125,7 @@ static int level_at(char rung, bool root, int landlock_abi)
 {
 	struct plan plan = {.level = 0};
 
-	describe(&plan, rung, root, rung != 'D' && landlock_abi > 0);
+	describe(&plan, rung, root, landlock_abi);
 	return level_by_table(&plan);
 }
 
@@ -164,7 +168,7 @@ int native_plan(struct plan *plan, struct psb_error *err)
 	if (rung < 'A' || rung > 'D')
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "native: there is no rung %.7s",
 				plan->rung);
-	describe(plan, rung, geteuid() == 0, rung != 'D' && jail_landlock_abi() > 0);
+	describe(plan, rung, geteuid() == 0, jail_landlock_abi());
 	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
 	return 0;
 }
