@@ -31,6 +31,13 @@ static const struct cli_option policy_options[] = {
 	{"--rung", "A-D", NULL, OPTION_TEXT, FIELD(options.rung)},
 };
 
+static const struct cli_syntax both_syntax = {
+	.usage = "policy show|check [options] [NAME|FILE]",
+	.about = "Shows policies, and checks them against this host; each has --help.",
+	.options = policy_options,
+	.option_count = sizeof(policy_options) / sizeof(policy_options[0]),
+};
+
 static const struct cli_syntax show_syntax = {
 	.usage = "policy show [options] [NAME|FILE]",
 	.about = "Shows a policy with its template, the site's rules and all limits worked in.\n"
@@ -136,14 +143,6 @@ static int check(const struct policy_args *args)
 	return psb_status_exit_code(PSB_UNAVAILABLE, 0);
 }
 
-static int usage(void)
-{
-	printf("usage: pysandbox policy show [options] [NAME|FILE]\n"
-	       "       pysandbox policy check [options] NAME|FILE\n\n"
-	       "Shows policies, and checks them against this host; each has --help.\n");
-	return CLI_OK;
-}
-
 int cmd_policy(int argc, char **argv)
 {
 	const char *word = argc > 0 ? argv[0] : "";
@@ -152,7 +151,7 @@ int cmd_policy(int argc, char **argv)
 	int rc;
 
 	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
-		return usage();
+		return cli_parse(&both_syntax, 1, argv, &args) == PARSE_HELP ? CLI_OK : CLI_USAGE;
 	if (!shows && strcmp(word, "check"))
 		return usage_error("policy: say show or check; see pysandbox policy --help");
 	rc = read_args(shows ? &show_syntax : &check_syntax, argc - 1, argv + 1, &args);
