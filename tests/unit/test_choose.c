@@ -362,6 +362,8 @@ static void an_error_of_the_call_starts_nothing(void **state)
 	assert_int_equal(run_source(sandbox, &request, &outcome, NULL), PSB_E_INVALID);
 	request.file_count = 17;
 	assert_int_equal(run_source(sandbox, &request, &outcome, NULL), PSB_E_POLICY);
+	request.file_count = 257;
+	assert_int_equal(run_source(sandbox, &request, &outcome, NULL), PSB_E_INVALID);
 	psb_request_init(&request);
 	request.inputs = "{";
 	request.inputs_len = 1;
