@@ -219,9 +219,49 @@ static void every_allocation_may_fail(void **state)
 	assert_true(reported > n / 2);
 }
 
+static int describe(void)
+{
+	struct psb_options options;
+	char *text = NULL;
+	int code;
+
+	psb_options_init(&options);
+	options.policy = policy_text;
+	options.site_policy = site_path;
+	code = psb_policy_text(&options, 0, &text, NULL);
+	psb_text_free(text);
+	return code;
+}
+
+static void describing_a_policy_may_fail_anywhere(void **state)
+{
+	unsigned long n = 0;
+
+	(void)state;
+	for (;; n++) {
+		long before = alive;
+		int code;
+
+		countdown = n;
+		failed = false;
+		armed = true;
+		code = describe();
+		armed = false;
+		assert_int_equal(alive, before);
+		if (!failed)
+			break;
+		assert_int_equal(code, PSB_E_MEMORY);
+	}
+	assert_int_equal(describe(), 0);
+	assert_true(n > 20);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(describing_a_policy_may_fail_anywhere),
+	};
 
 	return cmocka_run_group_tests(tests, make_site, remove_site);
 }

@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,10 +18,22 @@ static const struct {
 	int level;
 } rungs[] = {{"A", 7}, {"B", 6}, {"C", 5}, {"D", 3}};
 
+/* Each test runs twice: with psb_execute(), and in the background. */
+static bool in_background;
+
 static int setup(void **state)
 {
 	(void)state;
 	fake_reset();
+	in_background = false;
+	return 0;
+}
+
+static int setup_background(void **state)
+{
+	(void)state;
+	fake_reset();
+	in_background = true;
 	return 0;
 }
 
@@ -38,13 +51,37 @@ static psb_sandbox *open_list(const struct engine_ops *const *engines,
 	return sandbox;
 }
 
+static psb_outcome *wait_for_job(psb_sandbox *sandbox)
+{
+	struct pollfd fd = {.fd = psb_fd(sandbox, NULL), .events = POLLIN};
+	psb_outcome *outcome = NULL;
+
+	for (;;) {
+		int got = psb_next(sandbox, &outcome, NULL);
+
+		assert_true(got >= 0);
+		if (got == 1)
+			return outcome;
+		assert_int_equal(poll(&fd, 1, 10000), 1);
+	}
+}
+
 static psb_outcome *run_one(psb_sandbox *sandbox)
 {
 	struct psb_request request;
 	psb_outcome *outcome = NULL;
+	uint64_t job = 0;
 
 	psb_request_init(&request);
-	assert_int_equal(run_source(sandbox, &request, &outcome, NULL), 0);
+	if (!in_background) {
+		assert_int_equal(run_source(sandbox, &request, &outcome, NULL), 0);
+		return outcome;
+	}
+	request.source = "x = 1";
+	request.source_len = 5;
+	assert_int_equal(psb_submit(sandbox, &request, &job, NULL), 0);
+	outcome = wait_for_job(sandbox);
+	assert_int_equal(psb_outcome_job(outcome), job);
 	return outcome;
 }
 
@@ -393,9 +430,46 @@ static void fixed_variables_travel_with_the_request(void **state)
 	psb_close(sandbox);
 }
 
+/* The public view of it, over the engines of this build. */
+static void a_policy_can_be_looked_at(void **state)
+{
+	struct psb_engine_info info = {.size = sizeof(info)};
+	struct psb_options options = defaults();
+	char *text = NULL;
+	size_t count = 0;
+
+	(void)state;
+	while (psb_policy_name(count))
+		count++;
+	assert_int_equal(count, 4);
+	assert_string_equal(psb_policy_name(0), "default");
+	assert_int_equal(psb_policy_text(NULL, 0, &text, NULL), 0);
+	assert_non_null(
+		strstr(text, "{\"policy\":{\"name\":\"default\",\"limits\":{\"wall_ms\":30000"));
+	assert_null(strstr(text, "\"engines\""));
+	psb_text_free(text);
+	psb_text_free(NULL);
+	assert_int_equal(psb_policy_text(&options, 0, NULL, NULL), PSB_E_INVALID);
+	options.policy = "{\"x\":1}";
+	assert_int_equal(psb_policy_text(&options, 0, &text, NULL), PSB_E_POLICY);
+	options.size = 3;
+	assert_int_equal(psb_policy_text(&options, 0, &text, NULL), PSB_E_INVALID);
+	options = defaults();
+	options.python = "/bin/sh"; /* no Python: no engine fits, and it is said */
+	assert_int_equal(psb_policy_text(&options, 1, &text, NULL), 0);
+	assert_non_null(strstr(text, "\"fits\":false"));
+	assert_null(strstr(text, "\"fits\":true"));
+	psb_text_free(text);
+	assert_int_equal(psb_engine_fits(&options, 0, &info, NULL), 0);
+	assert_int_equal(info.available, 0);
+	assert_non_null(strstr(info.missing, "python"));
+	assert_int_equal(psb_engine_fits(&options, 99, &info, NULL), PSB_E_NOT_FOUND);
+	assert_int_equal(psb_engine_fits(&options, 0, NULL, NULL), PSB_E_INVALID);
+}
+
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup(name, setup)
+#define T(name) cmocka_unit_test_setup(name, setup), cmocka_unit_test_setup(name, setup_background)
 	const struct CMUnitTest tests[] = {
 		T(level_comes_before_warmth),
 		T(an_engine_cannot_award_itself_a_level),
@@ -408,6 +482,7 @@ int main(void)
 		T(an_end_of_the_program_s_own_is_no_failure),
 		T(an_error_of_the_call_starts_nothing),
 		T(fixed_variables_travel_with_the_request),
+		cmocka_unit_test(a_policy_can_be_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
