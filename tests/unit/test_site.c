@@ -295,6 +295,24 @@ static void only_a_plain_file_is_read(void **state)
 	assert_int_equal(rmdir(more), 0);
 }
 
+/* A directory that is reached through a link is not the one whose owner was looked at. */
+static void a_linked_directory_is_refused(void **state)
+{
+	char link[] = "/tmp/psb-site-link-XXXXXX";
+	char path[64];
+
+	(void)state;
+	put_file(more, "{}", 0644);
+	assert_non_null(mkdtemp(link));
+	assert_int_equal(rmdir(link), 0);
+	assert_int_equal(symlink(dir, link), 0);
+	(void)snprintf(path, sizeof(path), "%s/more.json", link);
+	options.site_policy = path;
+	assert_int_equal(policy_open_with(&options, machine, &policy, &limits, &err), PSB_E_POLICY);
+	assert_non_null(strstr(err.message, "no symlinks"));
+	assert_int_equal(unlink(link), 0);
+}
+
 static void bad_texts_are_refused_with_file_and_path(void **state)
 {
 	static const struct {
@@ -346,6 +364,11 @@ static void two_sites_both_bind(void **state)
 	assert_int_equal(limits.cpu_ms, 500);
 	assert_false(policy.files.output);
 	assert_int_equal(policy.floor.level, 6);
+	assert_int_equal(open_with(NULL, "{\"maxima\":{\"wall_ms\":700}}"), 0);
+	assert_int_equal(limits.wall_ms, 700); /* the lower one, whoever says so */
+	options.limits.wall_ms = 800;
+	refused(NULL, "{\"maxima\":{\"wall_ms\":700}}", "maximum of 700");
+	options.limits.wall_ms = 0;
 	/* An additional site is no way around the machine's. */
 	refused(NULL, "{\"locked\":{\"files\":{\"output\":true}}}", "policy.files: is locked");
 	assert_non_null(strstr(err.message, "first"));
@@ -394,6 +417,7 @@ int main(void)
 		T(the_machine_s_site_must_be_root_s),
 		T(what_others_can_write_is_refused),
 		T(only_a_plain_file_is_read),
+		T(a_linked_directory_is_refused),
 		T(bad_texts_are_refused_with_file_and_path),
 		T(two_sites_both_bind),
 		T(a_lowered_limit_is_explained),
