@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ["run", "engines", "demo", "bench"]
+COMMANDS = ["run", "engines", "policy", "demo", "bench"]
 
 
 # Help and version
