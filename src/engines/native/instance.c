@@ -117,12 +117,13 @@ enum instance_state native_state(const struct engine_instance *instance)
 	return instance->state;
 }
 
+/* A word that does not get through (a stop, say) leaves a keeper that knows less than we do. */
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
 	const struct host_message message = {.type = type, .slot = instance->slot};
 
-	/* A keeper that is gone shows at the next turn. */
-	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
+	if (keeper_send(instance->tmpl, &message, NULL, NULL) < 0)
+		native_give_up(instance->tmpl, "the keeper takes no messages");
 }
 
 static void send_request(struct engine_instance *instance)
@@ -139,14 +140,19 @@ static void send_request(struct engine_instance *instance)
 	}
 }
 
-void native_begin(struct engine_instance *instance)
+/* Not one byte goes out before the keeper has the word that starts its timers. */
+int native_begin(struct engine_instance *instance, struct psb_error *err)
 {
 	const struct host_message message = {
 		.type = HOST_START, .slot = instance->slot, .start_us = clock_us()};
+	int rc = keeper_send(instance->tmpl, &message, NULL, err);
 
+	if (rc < 0)
+		return rc;
 	instance->arming = false;
-	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
+	instance->state = INSTANCE_RUNNING;
 	send_request(instance);
+	return 0;
 }
 
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
@@ -161,11 +167,8 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 	instance->news = false;
 	instance->request = request;
 	instance->request_len = request_len;
-	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {
-		instance->state = INSTANCE_RUNNING;
-		native_begin(instance);
-		return 0;
-	}
+	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0)
+		return native_begin(instance, err);
 	rc = keeper_send(instance->tmpl, &message, NULL, err);
 	if (rc < 0)
 		return rc;
