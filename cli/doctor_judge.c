@@ -270,20 +270,24 @@ static bool replaced(const struct reading *reading)
 	       (reading->last->verdict == VERDICT_LEAK || reading->last->verdict == VERDICT_OPEN);
 }
 
+static void not_tested(struct judge *judge, const char *why)
+{
+	conclude(add(judge, "program", 7, "", 0), VERDICT_UNTESTED, why, strlen(why));
+	judge->finished = true;
+}
+
 void judge_run(struct judge *judge, const struct run_end *end)
 {
 	struct reading reading = {0};
 	const char *name = psb_status_name(end->status);
 
 	read_text(judge, &reading, end);
-	if (reading.open) {
+	if (reading.open)
 		judge_open(&reading, end);
-	} else if (!judge->finished && !replaced(&reading)) {
-		struct finding *finding = add(judge, "program", 7, "", 0);
-
-		conclude(finding, VERDICT_UNTESTED, name ? name : "?", strlen(name ? name : "?"));
-		judge->finished = true;
-	}
+	else if (!judge->finished && !replaced(&reading))
+		not_tested(judge, name ? name : "?");
+	else if (!judge->findings->count)
+		not_tested(judge, "it has no steps");
 	if (!reading.marked && end->json && has_mark(judge->marks, end->json, end->json_len))
 		judge_effect(judge, "outcome", "host_memory", "a secret is in the outcome");
 }
