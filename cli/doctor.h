@@ -65,6 +65,8 @@ struct cage {
 	char rung[8]; /* "": the engine has none */
 	int level;
 	bool uncaged;
+	uint32_t pool_size;
+	uint32_t wall_ms; /* of one execution */
 	psb_sandbox *sandbox;
 	struct claims claims;
 	char reason[504]; /* why it cannot be had */

@@ -14,8 +14,7 @@
 #define POLICY "{\"name\":\"doctor\",\"imports\":{\"mode\":\"off\"},\"require\":1}"
 /* A native instance is forked with them loaded: a third of the time. Other engines may lack some. */
 #define PRELOAD "ctypes,errno,fcntl,json,platform,re,resource,signal,socket"
-#define WARM_MS 20000u
-#define ATTACK_WALL_MS 20000u
+#define WARM_MS 60000u
 #define EXIT_CANCELLED 130
 
 static void copy_text(struct json_value value, char *out, size_t room)
@@ -165,9 +164,9 @@ static int open_sandbox(struct cage *cage, struct psb_error *err)
 	options.rung = cage->rung[0] ? cage->rung : NULL;
 	options.policy = POLICY;
 	options.preload = cage->rung[0] ? PRELOAD : NULL;
-	options.pool_size = 2;
+	options.pool_size = cage->pool_size;
 	psb_limits_init(&options.limits);
-	options.limits.wall_ms = ATTACK_WALL_MS;
+	options.limits.wall_ms = cage->wall_ms;
 	rc = psb_open(&options, &cage->sandbox, err);
 	return rc ? rc : psb_warm(cage->sandbox, 1, WARM_MS, err);
 }

@@ -270,9 +270,9 @@ static bool replaced(const struct reading *reading)
 	       (reading->last->verdict == VERDICT_LEAK || reading->last->verdict == VERDICT_OPEN);
 }
 
-static void not_tested(struct judge *judge, const char *why)
+void judge_untested(struct judge *judge, const char *what, const char *text)
 {
-	conclude(add(judge, "program", 7, "", 0), VERDICT_UNTESTED, why, strlen(why));
+	conclude(add(judge, what, strlen(what), "", 0), VERDICT_UNTESTED, text, strlen(text));
 	judge->finished = true;
 }
 
@@ -285,9 +285,9 @@ void judge_run(struct judge *judge, const struct run_end *end)
 	if (reading.open)
 		judge_open(&reading, end);
 	else if (!judge->finished && !replaced(&reading))
-		not_tested(judge, name ? name : "?");
+		judge_untested(judge, "program", name ? name : "?");
 	else if (!judge->findings->count)
-		not_tested(judge, "it has no steps");
+		judge_untested(judge, "program", "it has no steps");
 	if (!reading.marked && end->json && has_mark(judge->marks, end->json, end->json_len))
 		judge_effect(judge, "outcome", "host_memory", "a secret is in the outcome");
 }

@@ -103,4 +103,7 @@ void judge_run(struct judge *judge, const struct run_end *end);
 /* Something happened outside: a leak, or open where `control` is not claimed. */
 void judge_effect(struct judge *judge, const char *what, const char *control, const char *text);
 
+/* Something could not be seen to the end: nothing is known. */
+void judge_untested(struct judge *judge, const char *what, const char *text);
+
 #endif

@@ -9,7 +9,8 @@
 
 #include "doctor.h"
 
-#define READY_WAIT_US UINT64_C(20000000)
+#define READY_WAIT_US UINT64_C(60000000)
+#define NEIGHBOUR_WALL_MS 600000u
 
 static void on_output(void *context, int stream, const char *data, size_t len)
 {
@@ -62,7 +63,7 @@ int neighbour_start(struct neighbour *neighbour, const struct cage *like, char *
 	const struct timespec nap = {.tv_nsec = 1000000};
 
 	*neighbour = (struct neighbour){.source = source, .inputs = inputs};
-	neighbour->cage = (struct cage){.sandbox = NULL};
+	neighbour->cage = (struct cage){.pool_size = 1, .wall_ms = NEIGHBOUR_WALL_MS};
 	memcpy(neighbour->cage.engine, like->engine, sizeof(like->engine));
 	memcpy(neighbour->cage.rung, like->rung, sizeof(like->rung));
 	if (cage_open(&neighbour->cage) ||
@@ -79,27 +80,28 @@ int neighbour_start(struct neighbour *neighbour, const struct cage *like, char *
 	return not_started(neighbour);
 }
 
-static bool was_reached(const struct neighbour *neighbour)
+static void judge_end(const struct neighbour *neighbour, struct judge *judge)
 {
-	return neighbour->end.status != PSB_CANCELLED || atomic_load(&neighbour->ready) != 1;
+	const char *name = psb_status_name(neighbour->end.status);
+	bool signalled = atomic_load(&neighbour->ready) == 2;
+	char text[96];
+
+	(void)snprintf(text, sizeof(text), "another execution %s (status %s)",
+		       signalled ? "was signalled" : "was ended", name ? name : "?");
+	if (!signalled && neighbour->end.status == PSB_TIMEOUT)
+		judge_untested(judge, "neighbour", "the attacks took longer than it may run");
+	else if (signalled || neighbour->end.status != PSB_CANCELLED)
+		judge_effect(judge, "neighbour", "signals", text);
 }
 
 void neighbour_end(struct neighbour *neighbour, struct judge *judge)
 {
-	char text[96];
-	const char *name;
-
 	if (!neighbour->running)
 		return;
 	psb_cancel_current(neighbour->cage.sandbox);
 	(void)pthread_join(neighbour->thread, NULL);
-	name = psb_status_name(neighbour->end.status);
-	if (judge && was_reached(neighbour)) {
-		(void)snprintf(text, sizeof(text), "another execution %s (status %s)",
-			       atomic_load(&neighbour->ready) == 2 ? "was signalled" : "was ended",
-			       name ? name : "?");
-		judge_effect(judge, "neighbour", "signals", text);
-	}
+	if (judge)
+		judge_end(neighbour, judge);
 	cage_close(&neighbour->cage);
 	free(neighbour->source);
 	neighbour->running = false;

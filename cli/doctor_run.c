@@ -11,6 +11,7 @@
 #include "core/cleanup.h"
 #include "doctor.h"
 
+#define ATTACK_WALL_MS 20000u
 #define RUNS_MAX 200u /* no attack has as many steps */
 #define EXIT_CANCELLED 130
 
@@ -168,6 +169,8 @@ int doctor_attack(struct doctor *doctor, struct cage_report *report, bool best)
 	int rc;
 
 	report->cage.uncaged = doctor->uncaged;
+	report->cage.pool_size = 2;
+	report->cage.wall_ms = ATTACK_WALL_MS;
 	if (cage_open(&report->cage)) {
 		report->state = best ? CAGE_FAILED : CAGE_NOT_OFFERED;
 		return cancel_seen() ? EXIT_CANCELLED : 0;

@@ -199,13 +199,25 @@ def deny(*numbers, error=errno.EPERM):
         for index, number in enumerate(numbers):
             rows.append((0x15, len(numbers) - index, 0, number))
         rows += [(0x06, 0, 0, 0x7fff0000), (0x06, 0, 0, 0x00050000 | error)]
-        code = b"".join(struct.pack("HBBI", *row) for row in rows)
-        program = ctypes.create_string_buffer(code, len(code))
-        libc = ctypes.CDLL(None, use_errno=True)
-        header = struct.pack("HxxxxxxP", len(rows), ctypes.addressof(program))
-        assert libc.prctl(38, 1, 0, 0, 0) == 0
-        assert libc.prctl(22, 2, ctypes.create_string_buffer(header, len(header)), 0, 0) == 0
+        install_filter(rows)
     return install
+
+
+def install_filter(rows):
+    code = b"".join(struct.pack("HBBI", *row) for row in rows)
+    program = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("HxxxxxxP", len(rows), ctypes.addressof(program))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    assert libc.prctl(22, 2, ctypes.create_string_buffer(header, len(header)), 0, 0) == 0
+
+
+def deny_namespaces():
+    """What Docker's standard profile does: no unshare, no clone with CLONE_NEWUSER, no clone3."""
+    install_filter([(0x20, 0, 0, 0), (0x15, 4, 0, 272), (0x15, 4, 0, 435), (0x15, 0, 4, 56),
+                    (0x20, 0, 0, 16), (0x45, 0, 2, 0x10000000),
+                    (0x06, 0, 0, 0x00050000 | errno.EPERM), (0x06, 0, 0, 0x00050000 | errno.ENOSYS),
+                    (0x06, 0, 0, 0x7fff0000)])
 
 
 SECCOMP, LANDLOCK = 317, 444
@@ -222,6 +234,15 @@ def test_a_host_where_nothing_can_be_tested():
     assert item(value, "seccomp")["state"] == "missing" and item(value, "seccomp")["remedy"]
     code, out, _ = doctor(preexec_fn=deny(SECCOMP))
     assert code == 125 and "No cage could be tested" in out
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of x86-64")
+def test_a_host_without_namespaces():
+    value = report(preexec_fn=deny_namespaces)
+    found = item(value, "namespaces")
+    assert found["state"] == "missing" and "unshare" in found["remedy"]
+    assert [cage["rung"] for cage in attacked(value) if cage["engine"] == "native"] == ["C", "D"]
+    assert value["exit_code"] == 0
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of x86-64")
