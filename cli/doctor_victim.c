@@ -107,7 +107,8 @@ static uint64_t pending_signals(const char *text, const char *key)
 	return strtoull(value, NULL, 16);
 }
 
-static const char *whats_wrong(const struct victim *victim)
+/* NULL, or what is wrong: static, or in `said`. */
+static const char *whats_wrong(const struct victim *victim, char said[32])
 {
 	char text[8192] = "";
 	char path[64];
@@ -129,7 +130,10 @@ static const char *whats_wrong(const struct victim *victim)
 	/* On a busy machine the dead may need a while to be gone. */
 	if (pending >> (SIGKILL - 1) & 1)
 		return "was killed";
-	return pending ? "was signalled" : NULL;
+	if (!pending)
+		return NULL;
+	(void)snprintf(said, 32, "was signalled (%d)", __builtin_ctzll(pending) + 1);
+	return said;
 }
 
 static bool memory_is_whole(const struct victim *victim)
@@ -155,13 +159,14 @@ static bool limits_are_whole(const struct victim *victim)
 bool victim_check(struct victim *victim, struct judge *judge)
 {
 	const char *wrong;
+	char said[32];
 
 	if (waitpid(victim->pid, NULL, WNOHANG) != 0) {
 		victim->pid = -1;
 		judge_effect(judge, "victim", "signals", "the victim was killed");
 		return true;
 	}
-	wrong = whats_wrong(victim);
+	wrong = whats_wrong(victim, said);
 	if (wrong)
 		judge_effect(judge, "victim", "signals", wrong);
 	if (!memory_is_whole(victim)) {
