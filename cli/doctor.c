@@ -8,6 +8,7 @@
  * they must get through. Not as root, for then they would reach others.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "doctor.h"
 
 #define RUNGS "ABCD"
+#define SECRET_FDS 3
 #define EXIT_CANCELLED 130
 
 struct doctor_args {
@@ -39,14 +41,20 @@ static const struct cli_syntax doctor_syntax = {
 	.option_count = 2,
 };
 
-/* What an engine must not pass on: a variable, and a descriptor that is not close-on-exec. */
-static int show_secrets(const struct marks *marks, int *fd)
+/* What an engine must not pass on: a variable, and a descriptor that is not close-on-exec. It is
+ * there under three numbers, for those of the low ones may be taken by others on the way. */
+static int show_secrets(const struct marks *marks, int fds[SECRET_FDS])
 {
-	*fd = memfd_create("pysandbox-doctor", 0);
-	if (*fd < 0)
+	fds[0] = memfd_create("pysandbox-doctor", 0);
+	if (fds[0] < 0)
 		return -errno;
-	if (write_all(*fd, marks->text[MARK_DESCRIPTOR], MARK_BYTES - 1))
+	if (write_all(fds[0], marks->text[MARK_DESCRIPTOR], MARK_BYTES - 1))
 		return -EIO;
+	for (int i = 1; i < SECRET_FDS; i++) {
+		fds[i] = fcntl(fds[0], F_DUPFD, 70 * i);
+		if (fds[i] < 0)
+			return -errno;
+	}
 	return setenv("PSB_DOCTOR_SECRET", marks->text[MARK_ENVIRONMENT], 1) ? -errno : 0;
 }
 
@@ -123,12 +131,12 @@ static int attack_all(struct doctor *doctor, struct report *report, const char *
 	return rc;
 }
 
-static int prepare(struct doctor *doctor, int *fd)
+static int prepare(struct doctor *doctor, int fds[SECRET_FDS])
 {
 	int rc = marks_make(&doctor->marks);
 
 	if (!rc)
-		rc = show_secrets(&doctor->marks, fd);
+		rc = show_secrets(&doctor->marks, fds);
 	if (!rc)
 		rc = bait_place(&doctor->bait, &doctor->marks);
 	if (!rc)
@@ -142,19 +150,21 @@ static int examine(const struct doctor_args *args, struct report *report)
 {
 	struct doctor doctor = {.victim = {.pid = -1, .lifeline = -1}};
 	uint64_t start = now_us();
-	auto_fd secret = -1;
+	int secrets[SECRET_FDS] = {-1, -1, -1};
 	int rc;
 
 	doctor.uncaged = getenv("PSB_DOCTOR_UNCAGED") != NULL;
 	if (doctor.uncaged && geteuid() == 0)
 		return usage_error("doctor: PSB_DOCTOR_UNCAGED is not for root");
 	cancel_on_signals(NULL);
-	rc = prepare(&doctor, &secret);
+	rc = prepare(&doctor, secrets);
 	host_look("/usr/bin/python3", &report->host);
 	if (!rc)
 		rc = attack_all(&doctor, report, args->engine);
 	victim_end(&doctor.victim);
 	bait_remove(&doctor.bait);
+	for (size_t i = 0; i < SECRET_FDS; i++)
+		close_fd(&secrets[i]);
 	report->wall_ms = (now_us() - start) / 1000;
 	if (!rc && cancel_seen())
 		rc = EXIT_CANCELLED;

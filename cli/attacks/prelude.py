@@ -130,15 +130,17 @@ def peek(start, length):
 
 
 def places_in_memory():
-    """Heap, stack, mappings, the C library and the caller's strings, with their surroundings."""
+    """Heap, mappings, the C library; the stack's top with the first environment and arguments."""
     libc = library()
-    libc.malloc.restype = ctypes.c_void_p
-    libc.mmap.restype = ctypes.c_void_p
+    for function in (libc.malloc, libc.mmap):
+        function.restype = ctypes.c_void_p
+    libc.getauxval.restype = ctypes.c_ulong
     block = ctypes.create_string_buffer(64)
     return [id(block), libc.malloc(64), libc.malloc(1 << 20), ctypes.addressof(block),
             ctypes.c_void_p.in_dll(libc, "environ").value or 0,
             ctypes.cast(libc.write, ctypes.c_void_p).value,
-            libc.mmap(None, 4096, 3, 0x22, -1, ctypes.c_long(0))]
+            libc.mmap(None, 4096, 3, 0x22, -1, ctypes.c_long(0)),
+            libc.getauxval(25), libc.getauxval(31)]  # AT_RANDOM, AT_EXECFN
 
 
 def search_memory(around=1 << 21):
