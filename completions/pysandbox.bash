@@ -17,7 +17,7 @@ _pysandbox_values()
 {
 	case $2 in
 	--engine) echo auto; "$1" engines --json 2>/dev/null | grep -o '"name":"[a-z]*"' | cut -d'"' -f4 ;;
-	--policy) echo default data-science strict; return 1 ;;
+	--policy) "$1" policy show 2>/dev/null || echo default data-science strict; return 1 ;;
 	--on-output-limit) echo kill truncate ;;
 	--phase) echo latency throughput ;;
 	--require) echo 1 2 3 4 5 6 7 8 9 10 memory cpu wall processes filesystem workspace network \

@@ -32,7 +32,7 @@ function __pysandbox_values
             echo auto
             $words[1] engines --json 2>/dev/null | string match -ar '(?<="name":")[a-z]+'
         case --policy
-            string split ' ' 'default data-science strict'
+            $words[1] policy show 2>/dev/null; or string split ' ' 'default data-science strict'
             __fish_complete_path (commandline -ct)
         case --on-output-limit
             string split ' ' 'kill truncate'
