@@ -1,5 +1,5 @@
 /*
- * SHA-256 by the standard's text. Used for policy and audit digests, where speed does not matter;
+ * SHA-256 by the standard's text. Used for policy and audit digests;
  * it is here because a library that lives in somebody else's process should not bring a second
  * OpenSSL. Not for secrets: nothing here tries to run in constant time (nor needs to).
  */
