@@ -12,6 +12,7 @@
 static const struct cli_command commands[] = {
 	{"run", "run Python in the sandbox", cmd_run},
 	{"engines", "list the engines and what this host lacks for them", cmd_engines},
+	{"audit", "verify an audit log", cmd_audit},
 	{"demo", "three examples: a computation, a report, an attack", cmd_demo},
 	{"bench", "measure latency and throughput", cmd_bench},
 };

@@ -272,7 +272,7 @@ struct psb_audit_report {
 	uint64_t first_seq;
 	uint64_t last_seq;
 	uint64_t after_head; /* records behind the head that was given */
-	int32_t keyed;       /* 1: sealed with a key, and it was given */
+	int32_t keyed;       /* 1: sealed with the key given; 0: no key; -1: a key is missing */
 	int32_t continues;   /* 1: the first record continues a file that was not given */
 	char previous[65];   /* the head it continues; zeros at the very beginning */
 	char head[65];       /* the hash of the last record: note it elsewhere */

@@ -200,6 +200,6 @@ void verify_finish(struct verifier *verifier)
 	report->last_seq = verifier->head.seq;
 	memcpy(report->head, verifier->any ? verifier->head.hash : AUDIT_GENESIS,
 	       sizeof(report->head));
-	report->keyed = verifier->keyed;
+	report->keyed = verifier->sealed ? verifier->keyed : -1;
 	audit_key_forget(&verifier->given);
 }
