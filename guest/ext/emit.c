@@ -179,16 +179,6 @@ static void emit_end_bare(const char *type)
 	(void)sink_close(&sink);
 }
 
-/* The host ends an instance when it has the end frame. An exit of our own would only start to tear
- * this process down on the processor that the host needs for the answer. */
-static void wait_for_the_end(void)
-{
-#ifndef PSB_TEST_STANDALONE
-	for (;;)
-		(void)pause();
-#endif
-}
-
 /* emit_end(dict): always sends exactly one end frame. */
 PyObject *psb_emit_end(PyObject *module, PyObject *args)
 {
@@ -206,6 +196,6 @@ PyObject *psb_emit_end(PyObject *module, PyObject *args)
 									: "RunnerError");
 		PyErr_Clear();
 	}
-	wait_for_the_end();
+	psb_await_stop();
 	Py_RETURN_NONE;
 }

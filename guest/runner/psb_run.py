@@ -121,7 +121,7 @@ def become_ready(preloads, single):
     slot = psb.serve()
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
-    if not single:
+    if not single and not psb.is_scout() and not psb.populate():
         part('psb_warm')['warm'](modules)
     psb.ready(slot)
 
@@ -397,5 +397,7 @@ def execute():
         end = program.end_dict()
     except MemoryError:
         end = OUT_OF_MEMORY_END
+    if psb.is_scout():
+        part('psb_warm')['warm_modules'](modules)
     psb.emit_end(end)
     posix._exit(0)

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/level.h"
 #include "core/sandbox.h"
+#include "core/task.h"
 
 static void note_fallback(struct psb_sandbox *sandbox, const char *engine, const char *reason)
 {
@@ -145,7 +146,7 @@ void choose_drop(struct psb_sandbox *sandbox, const char *reason)
 	else
 		note_fallback(sandbox, sandbox->ops->name, reason);
 	sandbox->proven = false;
-	sandbox->ops->template_close(sandbox->tmpl);
+	schedule_release(sandbox, sandbox->ops, sandbox->tmpl);
 	sandbox->tmpl = NULL;
 	sandbox->ops = NULL;
 	sandbox->pool_failures = 0;

@@ -323,6 +323,21 @@ uint64_t psb_outcome_cpu_us(const psb_outcome *outcome)
 	return outcome->cpu_us;
 }
 
+const char *psb_outcome_id(const psb_outcome *outcome)
+{
+	return outcome->id;
+}
+
+const char *psb_outcome_tag(const psb_outcome *outcome)
+{
+	return outcome->tag;
+}
+
+uint64_t psb_outcome_job(const psb_outcome *outcome)
+{
+	return outcome->job;
+}
+
 uint64_t psb_outcome_queue_us(const psb_outcome *outcome)
 {
 	return outcome->queue_us;

@@ -39,6 +39,7 @@ struct outcome_engine {
 
 struct psb_outcome {
 	char id[33];
+	uint64_t job; /* what psb_submit() gave; 0 of psb_execute() */
 	char *tag;
 	struct verdict verdict;
 	bool has_result;

@@ -91,14 +91,35 @@ struct keeper_message {
 
 #define SPAWN_PIPES 4u
 #define SPAWN_GROUPS 3u
+#define HOT_SPANS_MAX 1024u
+
+/* The pages that a request touches, learnt from a scout (scout.c): what an instance may touch ahead
+ * of its request. */
+struct hot_span {
+	uint64_t address;
+	uint32_t pages;
+	uint32_t advice; /* MADV_POPULATE_READ or MADV_POPULATE_WRITE */
+};
+
+struct hot_set {
+	uint32_t count;
+	uint32_t reserved;
+	struct hot_span spans[HOT_SPANS_MAX];
+};
+
+enum spawn_kind {
+	SPAWN_INSTANCE = 0,
+	SPAWN_SCOUT,  /* an instance that reports when its request is done, and then waits */
+	SPAWN_HOT_SET /* no instance: one descriptor, a file that holds a struct hot_set */
+};
 
 /* Keeper -> zygote, with the slot's four pipe ends and, if `groups`, its three v1 control groups,
  * which the guest enters by writing "0". */
 struct spawn_message {
 	uint32_t slot;
 	uint32_t generation; /* echoed by INIT */
-	uint32_t reserved;
-	uint32_t uid; /* inside the namespace; 0: keep */
+	uint32_t kind;       /* enum spawn_kind */
+	uint32_t uid;        /* inside the namespace; 0: keep */
 	uint32_t rung;
 	uint32_t allow_fork;
 	uint32_t in_place; /* single use: the zygote itself becomes the guest */
@@ -110,11 +131,18 @@ struct spawn_message {
 	char workspace[64]; /* rungs C and D: the slot's directory */
 };
 
-enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_LISTENER };
+enum spawn_reply_type {
+	SPAWN_INIT = 1,
+	SPAWN_HELLO,
+	SPAWN_READY,
+	SPAWN_FAILED,
+	SPAWN_LISTENER,
+	SPAWN_SCOUTED
+};
 
 /* Zygote side -> keeper: INIT from the pid namespace's init, HELLO (with the workspace's
  * descriptor) and READY from the guest before it runs foreign code, FAILED from any of them,
- * LISTENER (with the descriptor) from the zygote before it is exec'd. */
+ * LISTENER (with the descriptor) from the zygote before it is exec'd, SCOUTED from a scout. */
 struct spawn_reply {
 	uint32_t type;
 	uint32_t slot;

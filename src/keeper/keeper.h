@@ -20,6 +20,7 @@ enum slot_state {
 
 struct slot {
 	enum slot_state state;
+	bool scout;       /* not the host's: scout.c */
 	bool ready_early; /* READY came before the init's word */
 	bool released;    /* the host is done with it */
 	bool killed;      /* we sent SIGKILL */
@@ -40,6 +41,13 @@ struct slot {
 	uint64_t cpu_base_us; /* rungs without control groups */
 	uint64_t peak_base_bytes;
 	struct cgroup_slot cgroup;
+};
+
+struct page_look;
+
+struct scout {
+	int fds[4];               /* our ends of its pipes */
+	struct page_look *before; /* owned */
 };
 
 struct keeper {
@@ -65,6 +73,7 @@ struct keeper {
 	size_t output_len;
 	uint64_t armed_us; /* what timer_fd is set to, 0 = off */
 	struct cgroup_tree cgroups;
+	struct scout scout;
 	struct slot slots[KEEPER_MAX_SLOTS];
 };
 
@@ -103,6 +112,8 @@ void workspace_sweep(const char *root);
 /* slots.c: the life of an instance. */
 int slot_open_cgroup(struct keeper *keeper, uint32_t index);
 void slots_place_zygote(struct keeper *keeper);
+void slots_serve(struct keeper *keeper); /* from now on instances are made when asked for */
+int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4]); /* 0 or -errno */
 void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4]);
 void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
@@ -121,6 +132,12 @@ bool is_own_child(pid_t pid);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
 		 uint64_t peak_bytes);
+
+/* scout.c: learns what a request touches. False when there is none to wait for. */
+bool scout_begin(struct keeper *keeper);
+void scout_ready(struct keeper *keeper);
+void scout_done(struct keeper *keeper, pid_t sender);
+void scout_over(struct keeper *keeper); /* it has been reaped */
 
 /* slot_limits.c */
 int slot_limits_set(struct keeper *keeper, struct slot *slot); /* slot->limits; 0 or -errno */

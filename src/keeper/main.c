@@ -126,6 +126,7 @@ static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *repl
 	case SPAWN_INIT: slot_init_seen(keeper, reply->slot, reply->generation, sender); break;
 	case SPAWN_HELLO: slot_hello(keeper, reply->slot, sender, take_fd(*fd)); break;
 	case SPAWN_READY: slot_ready(keeper, reply->slot); break;
+	case SPAWN_SCOUTED: scout_done(keeper, sender); break;
 	case SPAWN_FAILED:
 		describe(reply, text);
 		slot_spawn_failed(keeper, reply->slot, text);
@@ -383,6 +384,7 @@ int main(void)
 	set_up_process();
 	keeper.host_fd = KEEPER_CONTROL_FD;
 	keeper.zygote_fd = keeper.output_fd = keeper.listener_fd = keeper.liveness_fd = -1;
+	memset(keeper.scout.fds, -1, sizeof(keeper.scout.fds));
 	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++) {
 		keeper.slots[i].workspace_fd = -1;
 		cgroup_slot_init(&keeper.slots[i].cgroup);

@@ -35,6 +35,8 @@ static void send_slot(struct keeper *keeper, uint32_t index, uint32_t type, cons
 {
 	struct keeper_message message = {.type = type, .slot = index};
 
+	if (keeper->slots[index].scout)
+		return;
 	message.generation = keeper->slots[index].generation;
 	message.evidence = keeper->slots[index].evidence;
 	if (text)
@@ -75,10 +77,11 @@ static int send_spawn(struct keeper *keeper, struct spawn_message *message, cons
 			  message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
 }
 
-static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
+int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 {
 	const struct slot_limits *limits = &keeper->config.limits;
 	struct spawn_message message = {
+		.kind = keeper->slots[index].scout ? SPAWN_SCOUT : SPAWN_INSTANCE,
 		.slot = index,
 		.generation = keeper->slots[index].generation,
 		.uid = keeper->uid_base && has_namespaces(keeper) ? 1001 + index : 0,
@@ -125,7 +128,7 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 			      .generation = generation,
 			      .workspace_fd = -1,
 			      .cgroup = cgroup};
-	rc = spawn(keeper, index, fds);
+	rc = slot_spawn(keeper, index, fds);
 	close_four(fds);
 	if (rc == 0)
 		return;
@@ -155,6 +158,13 @@ static void free_slot(struct keeper *keeper, uint32_t index)
 	prepare_waiting(keeper, index);
 }
 
+void slots_serve(struct keeper *keeper)
+{
+	keeper->placed = true;
+	for (uint32_t i = 0; i < keeper->config.slots; i++)
+		prepare_waiting(keeper, i);
+}
+
 /* Instances are only asked for when the zygote is where they are to be born. */
 void slots_place_zygote(struct keeper *keeper)
 {
@@ -169,9 +179,8 @@ void slots_place_zygote(struct keeper *keeper)
 		host_fail_template(keeper, "cage: the zygote cannot be put into its control group");
 		return;
 	}
-	keeper->placed = true;
-	for (uint32_t i = 0; i < keeper->config.slots; i++)
-		prepare_waiting(keeper, i);
+	if (!scout_begin(keeper) && !keeper->placed)
+		slots_serve(keeper);
 }
 
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
@@ -184,6 +193,8 @@ void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
 	slot->reported = true;
 	slot_kill(slot);
 	send_slot(keeper, index, KEEPER_SLOT_FAILED, text);
+	if (slot->scout && !alive(slot))
+		scout_over(keeper);
 }
 
 bool is_own_child(pid_t pid)
@@ -276,6 +287,10 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 		rc = slot_limits_set(keeper, slot);
 	if (rc < 0) {
 		slot_spawn_failed(keeper, index, "cannot set the instance's limits");
+		return;
+	}
+	if (slot->scout) {
+		scout_ready(keeper);
 		return;
 	}
 	slot->state = SLOT_READY;
@@ -408,6 +423,11 @@ static void all_reaped(struct keeper *keeper, struct slot *slot)
 {
 	uint32_t index = index_of(keeper, slot);
 
+	if (slot->scout) {
+		close_fd(&slot->workspace_fd);
+		scout_over(keeper);
+		return;
+	}
 	if (slot->state == SLOT_SPAWNING || slot->state == SLOT_READY) {
 		if (slot->released)
 			slot->state = SLOT_ENDED;
@@ -459,12 +479,13 @@ void slot_release(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
 
-	if (slot->state == SLOT_FREE) {
-		if (slot->has_pending)
-			close_four(slot->pending);
+	if (slot->has_pending) { /* the one before it has been released already */
+		close_four(slot->pending);
 		slot->has_pending = false;
 		return;
 	}
+	if (slot->state == SLOT_FREE)
+		return;
 	slot->released = true;
 	if (alive(slot))
 		slot_kill(slot);

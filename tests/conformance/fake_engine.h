@@ -44,6 +44,7 @@ struct fake_script {
 	int level;
 	const struct fake_step *steps; /* delivered one per pump */
 	size_t piece;                  /* deliver in pieces of this size; 0: whole */
+	unsigned int delay_us;         /* silent so long from its start on */
 	bool hang;                     /* after the script: runs on until it is stopped */
 	bool deaf;                     /* ... and stop() does not end it */
 	struct evidence evidence;      /* claimed at the end */
@@ -57,6 +58,9 @@ struct fake_counts {
 	int instances;
 	int instances_open;
 	int starts;
+	int running; /* now */
+	int running_most;
+	int abandoned;
 	int stops;
 	enum stop_reason last_stop;
 	size_t request_len;

@@ -15,6 +15,14 @@ struct engine_template {
 	struct engine_instance *instances[KEEPER_MAX_SLOTS];
 };
 
+enum { SOURCE_RESULT, SOURCE_STDOUT, SOURCE_STDERR, NATIVE_SOURCES };
+
+/* A pipe that the guest writes. It stays open after its end: the core may still watch it. */
+struct source {
+	int fd;
+	bool ended;
+};
+
 struct engine_instance {
 	struct engine_template *tmpl;
 	uint32_t slot;
@@ -22,12 +30,12 @@ struct engine_instance {
 	enum instance_state state;
 	bool arming;   /* tighter limits were sent, the keeper has not confirmed them yet */
 	bool end_seen; /* evidence is final; the pipes may hold a rest */
+	bool news;     /* the keeper's word has changed something since the last look */
+	bool workspace_asked;
 	bool workspace_seen;
 	int request_fd;      /* write end */
 	int request_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
-	int stdout_fd;
-	int stderr_fd;
-	int result_fd;
+	struct source sources[NATIVE_SOURCES];
 	int workspace_fd;
 	const uint8_t *request;
 	size_t request_len;
@@ -57,12 +65,14 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 		 const uint8_t *request, size_t request_len, struct psb_error *err);
 size_t native_pollfds(const struct engine_instance *instance,
 		      struct pollfd fds[ENGINE_MAX_POLLFDS]);
+bool native_has_news(const struct engine_instance *instance);
 int native_pump(struct engine_instance *instance, const struct engine_sink *sink,
 		struct psb_error *err);
 void native_stop(struct engine_instance *instance, enum stop_reason reason);
 void native_evidence(const struct engine_instance *instance, struct evidence *out);
 int native_workspace(struct engine_instance *instance, struct psb_error *err);
 void native_recycle(struct engine_instance *instance);
+void native_template_abandon(struct engine_template *tmpl);
 void native_begin(struct engine_instance *instance); /* limits are in force: go */
 
 /* plan.c */

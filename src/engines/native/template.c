@@ -98,6 +98,7 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 
 static void instance_lost(struct engine_instance *instance)
 {
+	instance->news = true;
 	if (instance->state == INSTANCE_RUNNING) {
 		instance->evidence.ended = true;
 		instance->evidence.instance_lost = true;
@@ -120,6 +121,7 @@ static void die(struct engine_template *tmpl, const char *text)
 static void on_instance_message(struct engine_instance *instance,
 				const struct keeper_message *message, int *fd)
 {
+	instance->news = true;
 	switch (message->type) {
 	case KEEPER_READY:
 		if (instance->state == INSTANCE_PREPARING)
