@@ -51,6 +51,7 @@ enum psb_error_code {
 #define PSB_ERROR_ENUM(name, number, text) PSB_E_##name = -(number),
 	PSB_ERROR_MAP(PSB_ERROR_ENUM)
 #undef PSB_ERROR_ENUM
+		PSB_E_COUNT = 12 /* one more than the highest number */
 };
 
 /* Filled on failure: which code, the errno behind it (0 if none) and one line that names the
@@ -140,8 +141,9 @@ enum psb_log_level {
 	PSB_LOG_DEBUG      /* every run */
 };
 
-/* Called from within calls of this library only, on the caller's thread. One line, valid UTF-8;
- * `message` is the callback's for the call. It must not call back into the same sandbox. */
+/* Called from within calls of this library only, on the caller's thread, with no lock held; from
+ * several threads at once if several are in calls. `message` is one line of valid UTF-8, and the
+ * callback's for the call. It must not call back into the same sandbox. */
 typedef void (*psb_log_fn)(void *context, int level, const char *message);
 
 /* How to open a sandbox. All pointers are borrowed for the call only. */
@@ -267,6 +269,14 @@ PSB_API int psb_fd(psb_sandbox *sandbox, struct psb_error *err);
  * the outcome was fetched; PSB_E_NOT_FOUND for others.
  */
 PSB_API int psb_cancel(psb_sandbox *sandbox, uint64_t job, struct psb_error *err);
+
+/*
+ * The counters of `count` sandboxes as Prometheus text (docs/observability.md), NUL-terminated, into
+ * `text` of `size` bytes. *needed (may be NULL) is always the size that it takes; PSB_E_TOO_LARGE
+ * when there is less. Other errors: PSB_E_INVALID, PSB_E_FORKED, PSB_E_MEMORY. Any thread.
+ */
+PSB_API int psb_metrics(psb_sandbox *const *sandboxes, size_t count, char *text, size_t size,
+			size_t *needed, struct psb_error *err);
 
 /* Accessors. Returned memory lives as long as the outcome. `len` may be NULL. */
 PSB_API const char *psb_outcome_id(const psb_outcome *outcome);  /* 32 hexadecimal digits */

@@ -6,11 +6,13 @@
  */
 #include "audit/audit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/log.h"
 #include "audit/record.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/options.h"
 #include "core/utf8.h"
@@ -28,7 +30,8 @@ struct audit {
 	char policy_sha256[65];
 	uint64_t lost; /* since the last record that was written */
 	struct audit_counts counts;
-	const struct logger *logger;
+	pthread_mutex_t lock; /* guards log, lost and counts; taken inside the sandbox's */
+	struct logger *logger;
 };
 
 void psb_audit_init(struct psb_audit *audit)
@@ -91,7 +94,7 @@ static int fill(struct audit *audit, const struct psb_audit *given, const char *
 	return 0;
 }
 
-int audit_open(const struct psb_audit *options, const char *tenant, const struct logger *logger,
+int audit_open(const struct psb_audit *options, const char *tenant, struct logger *logger,
 	       struct audit **out, struct psb_error *err)
 {
 	struct psb_error reason = {.message = ""};
@@ -101,8 +104,10 @@ int audit_open(const struct psb_audit *options, const char *tenant, const struct
 	if (!options)
 		return 0;
 	audit = calloc(1, sizeof(*audit));
-	if (!audit)
+	if (!audit || pthread_mutex_init(&audit->lock, NULL) != 0) {
+		free(audit);
 		return psb_fail(err, PSB_E_MEMORY, 0, "audit: out of memory");
+	}
 	audit_log_init(&audit->log);
 	audit->logger = logger;
 	error = fill(audit, options, tenant, &reason);
@@ -164,127 +169,122 @@ void audit_code_free(struct audit_code *code)
 	*code = (struct audit_code){.text = NULL};
 }
 
-static struct record_context context_of(const struct audit *audit)
+/* One event and what it needs; the rest is NULL. */
+struct event {
+	enum { ACCEPTED, NOT_STARTED, ENDED, REFUSED } kind;
+	const struct audit_run *run;
+	const struct psb_outcome *outcome;
+	const char *reason; /* NOT_STARTED */
+	const char *call;   /* REFUSED */
+	const char *tag;
+	const struct psb_error *why;
+};
+
+static void write_event(struct json_writer *writer, const struct audit *audit,
+			const struct event *event)
 {
-	return (struct record_context){audit->tenant, audit->policy_name, audit->policy_sha256,
-				       audit->lost};
+	const struct record_context context = {audit->tenant, audit->policy_name,
+					       audit->policy_sha256, audit->lost};
+
+	switch (event->kind) {
+	case ACCEPTED: record_accepted(writer, &context, event->run); break;
+	case NOT_STARTED: record_not_started(writer, &context, event->run, event->reason); break;
+	case ENDED: record_ended(writer, &context, event->outcome); break;
+	case REFUSED: record_refused(writer, &context, event->call, event->tag, event->why); break;
+	}
 }
 
-static int append(struct audit *audit, const struct json_writer *writer, bool sync,
-		  struct psb_error *err)
+static int append(struct audit *audit, const struct event *event, bool sync, struct psb_error *err)
 {
-	int error = writer->error;
+	uint64_t started = clock_us();
+	struct json_writer writer;
+	struct buffer body;
+	int error;
 
+	buffer_init(&body, RECORD_BODY_BYTES);
+	json_writer_init(&writer, &body);
+	write_event(&writer, audit, event);
+	error = writer.error;
 	if (error)
 		error = psb_fail(err, error == PSB_E_MEMORY ? error : PSB_E_AUDIT, 0,
 				 "audit: a record does not fit: %s", psb_error_text(error));
 	else
-		error = audit_log_append(&audit->log, buffer_text(writer->out), writer->out->len,
-					 sync, err);
-	if (error) {
-		audit->lost++;
-		audit->counts.failures++;
-	} else {
-		audit->lost = 0;
-		audit->counts.records++;
-	}
+		error = audit_log_append(&audit->log, buffer_text(&body), body.len, sync, err);
+	buffer_free(&body);
+	audit->lost = error ? audit->lost + 1 : 0;
+	audit->counts.records += error == 0;
+	audit->counts.failures += error != 0;
+	histogram_add(&audit->counts.append, clock_us() - started);
 	return error;
 }
 
-static void begin(struct buffer *body, struct json_writer *writer)
+static int record(struct audit *audit, const struct event *event, bool sync, struct psb_error *err)
 {
-	buffer_init(body, RECORD_BODY_BYTES);
-	json_writer_init(writer, body);
+	int error;
+
+	(void)pthread_mutex_lock(&audit->lock);
+	error = append(audit, event, sync, err);
+	(void)pthread_mutex_unlock(&audit->lock);
+	return error;
+}
+
+static enum psb_log_level severity(const struct audit *audit)
+{
+	return audit->optional ? PSB_LOG_WARNING : PSB_LOG_ERROR;
 }
 
 int audit_accepted(struct audit *audit, const struct audit_run *run, struct psb_error *err)
 {
 	struct psb_error reason = {.message = ""};
-	struct record_context context;
-	struct json_writer writer;
-	struct buffer body;
+	struct event event = {.kind = ACCEPTED, .run = run};
 	int error;
 
 	if (!audit)
 		return 0;
-	context = context_of(audit);
-	begin(&body, &writer);
-	record_accepted(&writer, &context, run);
-	error = append(audit, &writer, audit->sync >= PSB_AUDIT_SYNC_ACCEPTED, &reason);
-	buffer_free(&body);
+	error = record(audit, &event, audit->sync >= PSB_AUDIT_SYNC_ACCEPTED, &reason);
 	if (!error)
 		return 0;
-	logger_say(audit->logger, audit->optional ? PSB_LOG_WARNING : PSB_LOG_ERROR, "%s",
-		   reason.message);
+	logger_say(audit->logger, severity(audit), "%s", reason.message);
 	if (audit->optional)
 		return 0;
 	return psb_fail(err, error, reason.sys_errno, "%s; nothing was run", reason.message);
 }
 
 /* A record about what has happened already: the loss is reported, nothing is undone. */
-static void tell(struct audit *audit, const struct json_writer *writer)
+static void tell(struct audit *audit, const struct event *event)
 {
 	struct psb_error reason = {.message = ""};
 
-	if (append(audit, writer, audit->sync == PSB_AUDIT_SYNC_ALL, &reason))
-		logger_say(audit->logger, audit->optional ? PSB_LOG_WARNING : PSB_LOG_ERROR,
-			   "a record is lost: %s", reason.message);
+	if (audit && record(audit, event, audit->sync == PSB_AUDIT_SYNC_ALL, &reason))
+		logger_say(audit->logger, severity(audit), "a record is lost: %s", reason.message);
 }
 
 void audit_not_started(struct audit *audit, const struct audit_run *run, const char *reason)
 {
-	struct record_context context;
-	struct json_writer writer;
-	struct buffer body;
-
-	if (!audit)
-		return;
-	context = context_of(audit);
-	begin(&body, &writer);
-	record_not_started(&writer, &context, run, reason);
-	tell(audit, &writer);
-	buffer_free(&body);
+	tell(audit, &(struct event){.kind = NOT_STARTED, .run = run, .reason = reason});
 }
 
 void audit_ended(struct audit *audit, const struct psb_outcome *outcome)
 {
-	struct record_context context;
-	struct json_writer writer;
-	struct buffer body;
-
-	if (!audit)
-		return;
-	context = context_of(audit);
-	begin(&body, &writer);
-	record_ended(&writer, &context, outcome);
-	tell(audit, &writer);
-	buffer_free(&body);
+	tell(audit, &(struct event){.kind = ENDED, .outcome = outcome});
 }
 
 void audit_refused(struct audit *audit, const char *call, const char *tag,
 		   const struct psb_error *why)
 {
-	struct record_context context;
-	struct json_writer writer;
-	struct buffer body;
-
-	if (!audit)
-		return;
-	context = context_of(audit);
-	begin(&body, &writer);
-	record_refused(&writer, &context, call, tag, why);
-	tell(audit, &writer);
-	buffer_free(&body);
+	tell(audit, &(struct event){.kind = REFUSED, .call = call, .tag = tag, .why = why});
 }
 
-struct audit_counts audit_counts(const struct audit *audit)
+struct audit_counts audit_counts(struct audit *audit)
 {
 	struct audit_counts counts = {.records = 0};
 
 	if (!audit)
 		return counts;
+	(void)pthread_mutex_lock(&audit->lock);
 	counts = audit->counts;
 	counts.rotations = audit->log.rotated_count;
 	counts.torn_closed = audit->log.torn_closed;
+	(void)pthread_mutex_unlock(&audit->lock);
 	return counts;
 }

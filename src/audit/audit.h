@@ -1,6 +1,7 @@
 /*
  * The audit log as the core sees it: one handle per sandbox, one call per event. Every function
- * takes a NULL handle and then does nothing. A handle is used by one thread at a time.
+ * takes a NULL handle and then does nothing. Any thread; a lock of the handle's own is held while a
+ * record is written.
  */
 #ifndef PSB_AUDIT_H
 #define PSB_AUDIT_H
@@ -8,6 +9,7 @@
 #include "core/logger.h"
 #include "core/outcome.h"
 #include "core/plan.h"
+#include "metrics/histogram.h"
 
 struct audit;
 
@@ -31,9 +33,9 @@ struct audit_run {
 
 /* options NULL: *out is NULL. Unless the log is optional, a file that cannot be appended to fails
  * here. `logger` is borrowed for the handle's life. PSB_E_INVALID, PSB_E_AUDIT, PSB_E_NOT_FOUND. */
-int audit_open(const struct psb_audit *options, const char *tenant, const struct logger *logger,
+int audit_open(const struct psb_audit *options, const char *tenant, struct logger *logger,
 	       struct audit **out, struct psb_error *err);
-void audit_close(struct audit *audit);
+void audit_close(struct audit *audit); /* takes no lock: for a forked child too */
 void audit_set_policy(struct audit *audit, const char *name, const char *sha256);
 
 int audit_code_make(const struct audit *audit, const char *source, size_t len,
@@ -57,7 +59,8 @@ struct audit_counts {
 	uint64_t failures;
 	uint64_t rotations;
 	uint64_t torn_closed;
+	struct histogram append; /* time of each attempt to write a record */
 };
-struct audit_counts audit_counts(const struct audit *audit);
+struct audit_counts audit_counts(struct audit *audit);
 
 #endif

@@ -16,6 +16,8 @@ static void note_fallback(struct psb_sandbox *sandbox, const char *engine, const
 {
 	struct outcome_fallback *entry;
 
+	sandbox->metrics.fallbacks++;
+	logger_say(&sandbox->logger, PSB_LOG_WARNING, "engine %s is given up: %s", engine, reason);
 	if (sandbox->fallback_count == OUTCOME_MAX_FALLBACKS)
 		return;
 	entry = &sandbox->fallback[sandbox->fallback_count++];
@@ -111,9 +113,14 @@ static int open_candidate(struct psb_sandbox *sandbox, const struct candidate *c
 		error = check_floor(sandbox, &sandbox->plan, err);
 	if (!error)
 		error = ops->template_open(&sandbox->plan, &sandbox->tmpl, err);
-	if (!error)
-		sandbox->ops = ops;
-	return error;
+	if (error)
+		return error;
+	sandbox->ops = ops;
+	logger_say(&sandbox->logger, PSB_LOG_INFO,
+		   "engine %s is open: level %d, rung %s, policy %s", ops->name,
+		   sandbox->plan.level, sandbox->plan.rung[0] ? sandbox->plan.rung : "-",
+		   sandbox->plan.policy_name);
+	return 0;
 }
 
 int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
@@ -141,9 +148,11 @@ void choose_drop(struct psb_sandbox *sandbox, const char *reason)
 	if (!sandbox->ops)
 		return;
 	pool_clear(sandbox);
-	if (sandbox->proven)
+	if (sandbox->proven) {
+		logger_say(&sandbox->logger, PSB_LOG_WARNING, "engine %s is opened anew: %s",
+			   sandbox->ops->name, reason);
 		sandbox->candidate_next--;
-	else
+	} else
 		note_fallback(sandbox, sandbox->ops->name, reason);
 	sandbox->proven = false;
 	schedule_release(sandbox, sandbox->ops, sandbox->tmpl);

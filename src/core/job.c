@@ -241,6 +241,9 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 		error = files_load(&job->request, &job->limits, &files, err);
 	if (!error)
 		error = encode(sandbox, job, &files, err);
+	if (!error)
+		error = audit_code_make(sandbox->audit, job->request.source,
+					job->request.source_len, &job->code, err);
 	files_free(&files);
 	return error;
 }
@@ -264,5 +267,6 @@ void job_free(struct job *job)
 {
 	free(job->bytes);
 	job->bytes = NULL;
+	audit_code_free(&job->code);
 	close_fd(&job->output_fd);
 }
