@@ -32,14 +32,14 @@ int task_new(const struct psb_sandbox *sandbox, const struct psb_request *reques
 	task->job.output_fd = -1;
 	task->workspace_fd = -1;
 	error = job_build(sandbox, request, &task->job, err);
-	if (!error) {
-		task->outcome = outcome_new(task->job.request.tag);
-		if (!task->outcome || run_init(&task->run, &task->job))
-			error = psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
-	}
 	if (error) {
 		task_free(task);
 		return error;
+	}
+	task->outcome = outcome_new(task->job.request.tag);
+	if (!task->outcome || run_init(&task->run, &task->job)) {
+		task_free(task);
+		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
 	}
 	memcpy(task->outcome->id, task->job.id, sizeof(task->outcome->id));
 	*out = task;

@@ -58,6 +58,7 @@ struct keeper {
 	bool host_gone;
 	bool placed; /* the zygote is in its control group: instances may be made */
 	int host_fd;
+	int host_pidfd;  /* -1 when the kernel has none */
 	int zygote_fd;   /* control socket */
 	int output_fd;   /* what the zygote prints before it runs instances: for error texts */
 	int listener_fd; /* seccomp user notifications */

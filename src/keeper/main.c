@@ -266,11 +266,12 @@ static void serve(struct keeper *keeper)
 			{.fd = keeper->zygote_fd, .events = POLLIN},
 			{.fd = keeper->signal_fd, .events = POLLIN},
 			{.fd = keeper->output_fd, .events = POLLIN},
+			{.fd = keeper->host_pidfd, .events = POLLIN},
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
 			return;
-		if (fds[0].revents && !host_turn(keeper))
+		if (fds[6].revents || (fds[0].revents && !host_turn(keeper)))
 			return;
 		if (fds[1].revents & POLLIN)
 			notification_turn(keeper);
@@ -363,6 +364,22 @@ static int open_events(struct keeper *keeper)
 	return keeper->signal_fd < 0 || keeper->timer_fd < 0 ? -1 : 0;
 }
 
+/* A child that the host forked may hold a copy of our control channel and outlive it: then there is
+ * no end of file, but the process that made the channel is gone. Opened last, for nobody below us
+ * is to have it. */
+static void watch_host(struct keeper *keeper)
+{
+	struct ucred host;
+	socklen_t len = sizeof(host);
+
+	keeper->host_pidfd = -1;
+	if (getsockopt(keeper->host_fd, SOL_SOCKET, SO_PEERCRED, &host, &len) < 0 || host.pid <= 0)
+		return;
+	keeper->host_pidfd = (int)syscall(SYS_pidfd_open, host.pid, 0);
+	if (keeper->host_pidfd < 0 && errno == ESRCH)
+		keeper->host_gone = true;
+}
+
 static int read_config(struct keeper *keeper)
 {
 	ssize_t n;
@@ -399,6 +416,7 @@ int main(void)
 		host_fail_template(&keeper, text);
 	/* Only now: the maps in /proc could not be written by an ordinary user's keeper else. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	watch_host(&keeper);
 	serve(&keeper);
 	shut_down(&keeper);
 	return 0;

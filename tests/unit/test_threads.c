@@ -1,4 +1,7 @@
-/* Many threads on one sandbox, over the fake engine. Its real judge is ThreadSanitizer. */
+/*
+ * Many threads on one sandbox, over the fake engine or, with the word "native", the real one. Its
+ * real judge is ThreadSanitizer.
+ */
 #include "unit.h"
 
 #include <poll.h>
@@ -16,6 +19,7 @@ static const struct fake_step hello[] = {
 	{STEP_END_OF_SCRIPT, NULL, 0, 0},
 };
 
+static bool real;
 static psb_sandbox *sandbox;
 static atomic_int executed;
 static atomic_int cancelled;
@@ -37,8 +41,8 @@ static void on_output(void *context, int stream, const char *data, size_t len)
 static void fill(struct psb_request *request)
 {
 	psb_request_init(request);
-	request->source = "x = 1";
-	request->source_len = 5;
+	request->source = "print('hello', end='')";
+	request->source_len = strlen(request->source);
 	request->on_output = on_output;
 }
 
@@ -136,10 +140,13 @@ static void open_sandbox(unsigned int delay_us)
 	fake_scripts[0].steps = hello;
 	fake_scripts[0].delay_us = delay_us;
 	psb_options_init(&options);
-	options.python = "/bin/sh";
 	options.pool_size = 3;
 	options.queue_length = 40;
-	assert_int_equal(sandbox_open_with(&options, only_a, &sandbox, NULL), 0);
+	options.python = real ? NULL : "/bin/sh";
+	if (real)
+		assert_int_equal(psb_open(&options, &sandbox, NULL), 0);
+	else
+		assert_int_equal(sandbox_open_with(&options, only_a, &sandbox, NULL), 0);
 	executed = cancelled = fetched = wrong = shown = 0;
 	for (int i = 0; i <= JOBS; i++)
 		seen[i] = 0;
@@ -175,9 +182,15 @@ static void all_calls_at_once(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(all_calls_at_once)};
+	struct psb_engine_info info = {.size = sizeof(info)};
 
+	real = argc > 1 && strcmp(argv[1], "native") == 0;
+	if (real && (psb_engine_at(0, &info, NULL) || !info.available)) {
+		print_message("skipped: no engine can run here: %s\n", info.missing);
+		return 77;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
