@@ -71,13 +71,19 @@ static void unlock(int *fd)
 		(void)flock(*fd, LOCK_UN);
 }
 
-static bool still_there(const struct audit_log *log)
+static int look_again(const struct audit_log *log, bool *same, struct psb_error *err)
 {
 	struct stat ours;
 	struct stat named;
+	bool named_there;
 
-	return fstat(log->fd, &ours) == 0 && lstat(log->path, &named) == 0 &&
-	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	if (fstat(log->fd, &ours) != 0)
+		return psb_fail(err, PSB_E_AUDIT, errno, "audit: %.300s", log->path);
+	named_there = lstat(log->path, &named) == 0;
+	if (!named_there && errno != ENOENT)
+		return psb_fail(err, PSB_E_AUDIT, errno, "audit: %.300s", log->path);
+	*same = named_there && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	return 0;
 }
 
 /* The lock of log->fd is held, but the path leads elsewhere. A file that was put away because its
@@ -105,8 +111,12 @@ int audit_log_lock(struct audit_log *log, struct psb_error *err)
 	int error = log->fd < 0 ? open_path(log, &log->fd, err) : 0;
 
 	while (!error) {
+		bool same = false;
+
 		error = lock(log->fd, log->path, deadline, err);
-		if (!error && still_there(log)) {
+		if (!error)
+			error = look_again(log, &same, err);
+		if (!error && same) {
 			error = audit_log_find_end(log, err);
 			break;
 		}
