@@ -294,6 +294,7 @@ static void levels_are_kept(void **state)
 	assert_int_equal(run_status(NULL), PSB_OK);
 	assert_int_equal(said.lines, 0);
 	psb_close(sandbox);
+	sandbox = NULL;
 	options.log_level = PSB_LOG_DEBUG;
 	open_both();
 	assert_int_equal(run_status(NULL), PSB_OK);
