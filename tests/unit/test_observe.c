@@ -1,6 +1,8 @@
 /* What is recorded, said and counted about executions, over the fake engine. */
 #include "audit_fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "fixture.h"
@@ -372,6 +374,60 @@ static void everything_is_counted(void **state)
 #undef LABELS
 }
 
+#define THREADS 4
+#define RUNS 40
+
+static atomic_int heard;
+
+static void count_line(void *context, int level, const char *message)
+{
+	(void)context;
+	assert_true(level >= PSB_LOG_ERROR && message[0]);
+	atomic_fetch_add(&heard, 1);
+}
+
+static void *run_often(void *context)
+{
+	for (int i = 0; i < RUNS; i++)
+		if (run_status(NULL) != PSB_OK)
+			return context;
+	return NULL;
+}
+
+static void *look_often(void *context)
+{
+	static char text[1u << 17];
+	psb_sandbox *const all[1] = {sandbox};
+
+	for (int i = 0; i < 5 * RUNS; i++)
+		if (psb_metrics(all, 1, text, sizeof(text), NULL, NULL))
+			return context;
+	return NULL;
+}
+
+/* Its real judge is ThreadSanitizer. */
+static void threads_share_log_callback_and_metrics(void **state)
+{
+	pthread_t threads[THREADS + 1];
+	void *failed = NULL;
+
+	(void)state;
+	options.log = count_line;
+	options.log_level = PSB_LOG_DEBUG;
+	open_both();
+	for (int i = 0; i <= THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL,
+						i < THREADS ? run_often : look_often, &heard),
+				 0);
+	for (int i = 0; i <= THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_int_equal(whole_log().accepted, THREADS * RUNS);
+	assert_int_equal(whole_log().ended, THREADS * RUNS);
+	assert_true(atomic_load(&heard) >= THREADS * RUNS);
+}
+
 static void buckets_have_inclusive_bounds(void **state)
 {
 	struct histogram histogram = {.sum_us = 0};
@@ -437,6 +493,7 @@ int main(void)
 		OVER_FAKE(levels_are_kept),
 		OVER_FAKE(a_flood_of_messages_is_bounded),
 		OVER_FAKE(everything_is_counted),
+		OVER_FAKE(threads_share_log_callback_and_metrics),
 		OVER_FAKE(buckets_have_inclusive_bounds),
 		OVER_FAKE(wrong_options_are_refused),
 	};
