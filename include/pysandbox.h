@@ -114,7 +114,8 @@ struct psb_options {
 	size_t size;
 	const char *engine;  /* "auto" [default], "native"; psb_engine_at() lists them */
 	const char *policy;  /* template name or policy JSON text (begins with '{'); ["default"] */
-	const char *require; /* the floor: "1".."10" or a control's name; [the policy's] */
+	const char *require; /* the floor: "1".."10", controls' names, or both with commas; it adds
+			      * to a floor that the policy states; ["5"] */
 	const char *python;  /* path of the interpreter; ["/usr/bin/python3"] */
 	const char *preload; /* comma-separated modules imported before any request; [""] */
 	const char *tenant;  /* a label; one sandbox serves one tenant; ["default"] */
@@ -127,6 +128,7 @@ struct psb_options {
 				* psb_next(); [1024]; 1..1000000 */
 	uint32_t reserved;
 	uint64_t queue_timeout_ms; /* most that a run waits for its turn; [as long as it takes] */
+	const char *site_policy;   /* a site policy's path, to bind beside the machine's; [none] */
 };
 
 PSB_API void psb_options_init(struct psb_options *options);
@@ -252,6 +254,18 @@ PSB_API int psb_outcome_level(const psb_outcome *outcome);          /* 0 if unav
 PSB_API const char *psb_outcome_json(const psb_outcome *outcome, size_t *len); /* docs/outcome.md */
 PSB_API void psb_outcome_free(psb_outcome *outcome);
 
+/*
+ * Policies (docs/policy.md). psb_policy_name() gives the templates' names, index from 0; static;
+ * NULL past the end; any thread.
+ * psb_policy_text() gives the policy that psb_open() would apply for these options, template, site
+ * rules and limits worked in, as one JSON object; with_engines != 0 adds what each engine would
+ * keep of it here. *out is freed with psb_text_free(). Errors: those of psb_open().
+ */
+PSB_API const char *psb_policy_name(size_t index);
+PSB_API int psb_policy_text(const struct psb_options *options, int with_engines, char **out,
+			    struct psb_error *err);
+PSB_API void psb_text_free(char *text); /* NULL is fine */
+
 /* One engine of this build on this host. Strings are static or owned by the struct. */
 struct psb_engine_info {
 	size_t size;
@@ -264,6 +278,10 @@ struct psb_engine_info {
 
 /* index from 0; PSB_E_NOT_FOUND past the end. Any thread. */
 PSB_API int psb_engine_at(size_t index, struct psb_engine_info *out, struct psb_error *err);
+/* The same under these options: `available` is 1 if it may run them (floor, python, preload, files,
+ * limits), else `missing` says what is short. Errors: also those of psb_open(). */
+PSB_API int psb_engine_fits(const struct psb_options *options, size_t index,
+			    struct psb_engine_info *out, struct psb_error *err);
 
 #ifdef __cplusplus
 }

@@ -59,7 +59,7 @@ static int settle(struct task *task, struct guest_report *report)
 	struct psb_outcome *outcome = task->outcome;
 	struct run *run = &task->run;
 	struct outcome_parts parts = {
-		&run->evidence, &task->job.limits, report, &run->facts, NULL, 0};
+		&run->evidence, &task->job.limits, task->job.policy, report, &run->facts, NULL, 0};
 
 	classify(&run->evidence, &run->facts, report, &outcome->verdict);
 	outcome->has_result = outcome->result && outcome->verdict.status <= PSB_EXIT;

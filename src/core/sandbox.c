@@ -16,7 +16,6 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
-#include "core/level.h"
 #include "core/libexec.h"
 #include "core/options.h"
 #include "core/registry.h"
@@ -61,8 +60,6 @@ static int copy_texts(struct psb_sandbox *sandbox, const struct psb_options *opt
 		engine = NULL;
 	error = copy_text("engine", engine, 15, NULL, &sandbox->engine_wish, err);
 	if (!error)
-		error = copy_text("require", options->require, 23, NULL, &sandbox->require, err);
-	if (!error)
 		error = copy_text("rung", options->rung, 7, NULL, &sandbox->rung, err);
 	if (!error)
 		error = copy_text("python", options->python, MAX_PATH_BYTES, STANDARD_PYTHON,
@@ -86,19 +83,6 @@ static int check_python(const char *path, struct psb_error *err)
 		return psb_fail(err, PSB_E_NOT_FOUND, errno,
 				"python: \"%s\" cannot be run; install it or name another", path);
 	return 0;
-}
-
-static int copy_limits(struct psb_sandbox *sandbox, const struct psb_options *options,
-		       struct psb_error *err)
-{
-	struct psb_limits wanted;
-	int error = limits_read(&options->limits, &wanted, err);
-
-	if (!error)
-		error = limits_tighten(&sandbox->policy.limits, &wanted, &sandbox->limits, err);
-	if (!error)
-		limits_complete(&sandbox->limits);
-	return error;
 }
 
 static uint32_t cpu_count(void)
@@ -147,12 +131,8 @@ static int copy_options(struct psb_sandbox *sandbox, const struct psb_options *o
 		error = copy_texts(sandbox, options, err);
 	if (!error)
 		error = check_python(sandbox->python, err);
-	if (!error && sandbox->require)
-		error = floor_check(sandbox->require, err);
 	if (!error)
-		error = policy_read(options->policy, &sandbox->policy, err);
-	if (!error)
-		error = copy_limits(sandbox, options, err);
+		error = policy_open(options, &sandbox->policy, &sandbox->limits, err);
 	return error;
 }
 
@@ -182,10 +162,7 @@ static int build(struct psb_sandbox *sandbox, const struct psb_options *options,
 		error = copy_options(sandbox, &copy, err);
 	if (error)
 		return error;
-	error = choose_candidates(sandbox, err);
-	if (!error)
-		start_engine(sandbox);
-	return error;
+	return choose_candidates(sandbox, err);
 }
 
 static struct psb_sandbox *new_sandbox(const struct engine_ops *const *engines)
@@ -207,7 +184,7 @@ static struct psb_sandbox *new_sandbox(const struct engine_ops *const *engines)
 	return sandbox;
 }
 
-int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
+int sandbox_plan_with(const struct psb_options *options, const struct engine_ops *const *engines,
 		      psb_sandbox **out, struct psb_error *err)
 {
 	struct psb_sandbox *sandbox;
@@ -223,6 +200,16 @@ int sandbox_open_with(const struct psb_options *options, const struct engine_ops
 		psb_close(sandbox);
 	else
 		*out = sandbox;
+	return error;
+}
+
+int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
+		      psb_sandbox **out, struct psb_error *err)
+{
+	int error = sandbox_plan_with(options, engines, out, err);
+
+	if (!error)
+		start_engine(*out);
 	return error;
 }
 
@@ -316,7 +303,6 @@ void psb_close(psb_sandbox *sandbox)
 	free_waiters(sandbox);
 	policy_free(&sandbox->policy);
 	free(sandbox->engine_wish);
-	free(sandbox->require);
 	free(sandbox->rung);
 	free(sandbox->python);
 	free(sandbox->preload);

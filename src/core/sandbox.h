@@ -21,6 +21,7 @@
 #include "core/plan.h"
 #include "core/policy.h"
 #include "engines/engine.h"
+#include "host_probe/speculation.h"
 
 #define SANDBOX_MAX_POOL 64u
 #define SANDBOX_MAX_ENGINES 8u
@@ -54,8 +55,9 @@ struct watch {
 
 struct candidate {
 	const struct engine_ops *ops;
-	int level;
-	char rung[8]; /* what the probe found: the plan need not look again */
+	bool warm;
+	struct plan plan;
+	char misfit[504]; /* why it cannot be planned; "" if it can */
 };
 
 struct psb_sandbox {
@@ -66,7 +68,6 @@ struct psb_sandbox {
 	struct policy policy;
 	struct psb_limits limits; /* complete */
 	char *engine_wish;        /* NULL: auto */
-	char *require;            /* NULL: none beside the policy's */
 	char *rung;               /* NULL: the best */
 	char *python;
 	char *preload;
@@ -90,6 +91,8 @@ struct psb_sandbox {
 	size_t ready_told;   /* how many ready instances they know of */
 	struct watch watch;
 
+	struct speculation host;
+	bool host_known;
 	const struct engine_ops *const *engines; /* NULL-terminated */
 	struct candidate candidates[SANDBOX_MAX_ENGINES];
 	size_t candidate_count;
@@ -101,6 +104,9 @@ struct psb_sandbox {
 	struct engine_template *tmpl;
 	struct engine_instance *pool[SANDBOX_MAX_POOL];
 	size_t pool_count;
+	struct engine_instance *spent[SANDBOX_MAX_POOL]; /* ended; to be recycled */
+	size_t spent_count;
+	bool refill_due;        /* a synchronous call left the refill to the next one */
 	uint32_t pool_failures; /* in a row, before READY */
 	struct outcome_fallback fallback[OUTCOME_MAX_FALLBACKS];
 	size_t fallback_count;
@@ -109,6 +115,10 @@ struct psb_sandbox {
 
 /* sandbox.c: as psb_open(), with a list of engines in place of the registry. Not exported. */
 int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
+		      psb_sandbox **out, struct psb_error *err);
+
+/* The same without starting an engine: options checked, candidates planned. psb_close() frees it. */
+int sandbox_plan_with(const struct psb_options *options, const struct engine_ops *const *engines,
 		      psb_sandbox **out, struct psb_error *err);
 
 int sandbox_check_owner(const struct psb_sandbox *sandbox, struct psb_error *err);
@@ -133,7 +143,14 @@ struct waiting {
 void sandbox_wait(struct psb_sandbox *sandbox, struct waiter *waiter, const struct waiting *what);
 
 /* choose.c */
+/* Probes and plans every engine that was wished for, best first. PSB_E_NOT_FOUND. */
 int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err);
+/* Completes every candidate's plan with the host's part; else only that of the engine that is
+ * opened is sure to have it. */
+void choose_settle(struct psb_sandbox *sandbox);
+/* Does it fit profile, files, limits and floor? PSB_E_UNSUPPORTED says what is short. */
+int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
+		struct psb_error *err);
 /* Opens the next candidate that starts and meets the floor, if none is open. PSB_E_ENGINE when
  * none is left; the reasons are in sandbox->fallback. */
 int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err);
@@ -143,7 +160,10 @@ void choose_drop(struct psb_sandbox *sandbox, const char *reason);
 void choose_restart(struct psb_sandbox *sandbox); /* begin again with the best candidate */
 
 /* pool.c */
+/* Recycles what is spent and asks for what is missing. */
 int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err);
+/* Takes an instance that has ended; it is recycled with the next pool_fill(). */
+void pool_spend(struct psb_sandbox *sandbox, struct engine_instance *instance);
 void pool_clear(struct psb_sandbox *sandbox);
 size_t pool_ready(const struct psb_sandbox *sandbox);
 bool pool_has_news(const struct psb_sandbox *sandbox);

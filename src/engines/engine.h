@@ -28,9 +28,17 @@ enum instance_state {
 	INSTANCE_FAILED
 };
 
-/* Why the core stops an instance. FINISHED: a valid end frame was seen; the engine then need only
- * see to it that no guest code runs any more, not that memory is freed. */
-enum stop_reason { STOP_FINISHED, STOP_OUTPUT, STOP_RESULT, STOP_CANCELLED, STOP_PROTOCOL };
+/* Why the core stops an instance. FINISHED and COLLECT: a valid end frame was seen; the engine then
+ * need only see to it that no guest code runs any more, not that memory is freed. After FINISHED
+ * nothing but evidence() and recycle() is asked for, after COLLECT the workspace as well. */
+enum stop_reason {
+	STOP_FINISHED,
+	STOP_COLLECT,
+	STOP_OUTPUT,
+	STOP_RESULT,
+	STOP_CANCELLED,
+	STOP_PROTOCOL
+};
 
 /* Where pump() delivers guest bytes. Borrowed for the call; the sink never blocks. */
 struct engine_sink {
@@ -42,7 +50,8 @@ struct engine_sink {
 
 struct engine_probe {
 	bool available;
-	int level;
+	bool warm; /* it could serve at once: what is slow to make is there already */
+	int level; /* by level_by_table(), for what plan() would set here */
 	char rung[8];
 	char missing[504];
 };
@@ -57,7 +66,10 @@ struct engine_ops {
 	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
 	 * may be NULL. */
 	void (*probe)(const char *forced_rung, struct engine_probe *out);
-	/* Fills plan->controls, level and how-texts; plan->rung is the one that probe() reported. */
+	/* Fills plan->controls with their how-texts, plan->walls and what it runs; plan->rung is the
+	 * one that probe() reported. The core adds hardware_speculation and the level. An error
+	 * means that this engine is no candidate: the profile (python, preload), files or limits
+	 * are not for it. */
 	int (*plan)(struct plan *plan, struct psb_error *err);
 	int (*template_open)(const struct plan *plan, struct engine_template **out,
 			     struct psb_error *err);

@@ -50,7 +50,11 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 		break;
 	case HOST_ARM: slot_arm(keeper, index, &message->limits); break;
 	case HOST_STOP: slot_stop(keeper, index); break;
-	case HOST_FINISH: slot_finish(keeper, index); break;
+	case HOST_FINISH:
+		slot_finish(keeper, index);
+		if (message->release)
+			slot_release(keeper, index);
+		break;
 	case HOST_WORKSPACE: slot_send_workspace(keeper, index); break;
 	case HOST_RELEASE: slot_release(keeper, index); break;
 	default: break;

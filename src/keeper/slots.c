@@ -512,8 +512,8 @@ void slot_release(struct keeper *keeper, uint32_t index)
 	if (slot->state == SLOT_FREE)
 		return;
 	slot->released = true;
-	if (alive(slot))
-		slot_kill(slot);
-	else if (slot->state == SLOT_ENDED)
+	if (!alive(slot) && slot->state == SLOT_ENDED)
 		free_slot(keeper, index);
+	else if (!slot->killed)
+		slot_kill(slot);
 }

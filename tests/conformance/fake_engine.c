@@ -67,23 +67,53 @@ static bool fails(int index, enum fake_fail step)
 	return true;
 }
 
-static void fake_probe(int index, struct engine_probe *out)
+static void fake_probe(int index, const char *rung, struct engine_probe *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->available = !fails(index, FAKE_NO_PROBE);
 	out->level = fake_scripts[index].level;
+	out->warm = fake_scripts[index].warm;
+	(void)snprintf(out->rung, sizeof(out->rung), "%s", rung ? rung : "");
 	if (!out->available)
 		(void)snprintf(out->missing, sizeof(out->missing), "%s",
 			       "the fake host lacks everything");
 }
 
-static int fake_plan(int index, struct plan *plan, struct psb_error *err)
+/* Everything that the table asks for up to the script's level, and the first thing beyond it not. */
+static void claim_level(struct plan *plan, int level)
 {
-	if (fails(index, FAKE_NO_PLAN))
-		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "fake: no plan");
-	plan->level = fake_scripts[index].level;
+	static const enum plan_control missing[6] = {CONTROL_host_memory, CONTROL_memory,
+						     CONTROL_syscalls,    CONTROL_filesystem,
+						     CONTROL_network,     CONTROL_identity};
+
 	for (int i = 0; i < CONTROL_COUNT; i++)
 		plan->controls[i].by = i == CONTROL_imports ? BY_ADVISORY : BY_KERNEL;
+	if (level < 6)
+		plan->controls[missing[level]].by = BY_ABSENT;
+	plan->walls = level >= 6 ? (unsigned int)WALL_NAMESPACES : 0;
+	if (level >= 7)
+		plan->walls |= WALL_CGROUP | WALL_OWN_UID;
+	if (level >= 8)
+		plan->walls |= WALL_HYPERVISOR | WALL_JAILED_WORKER;
+	if (level >= 9)
+		plan->walls |= WALL_OWN_WORKER;
+	if (level >= 10)
+		plan->walls |= WALL_FRESH_WORKER | WALL_UNSHARED_PAGES;
+}
+
+static int fake_plan(int index, struct plan *plan, struct psb_error *err)
+{
+	const struct fake_script *script = &fake_scripts[index];
+
+	if (fails(index, FAKE_NO_PLAN))
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "fake: no plan");
+	if (script->no_files && (plan->input_files || plan->output_files))
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "fake: there are no files here");
+	if (script->max_memory && plan->limits.memory_bytes > script->max_memory)
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "fake: there is not so much memory");
+	if (script->no_modules && plan->preload[0])
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "fake: no module %s", plan->preload);
+	claim_level(plan, script->level);
 	memcpy(plan->python_version, "3.0", 4);
 	return 0;
 }
@@ -378,8 +408,7 @@ static void fake_template_abandon(struct engine_template *tmpl)
 #define ENGINE(letter, number)                                                                     \
 	static void probe_##letter(const char *rung, struct engine_probe *out)                     \
 	{                                                                                          \
-		(void)rung;                                                                        \
-		fake_probe(number, out);                                                           \
+		fake_probe(number, rung, out);                                                     \
 	}                                                                                          \
 	static int plan_##letter(struct plan *plan, struct psb_error *err)                         \
 	{                                                                                          \

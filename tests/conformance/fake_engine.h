@@ -42,6 +42,10 @@ struct fake_script {
 	enum fake_fail fail;
 	unsigned int fail_count; /* how many times it fails before it works; 0: always */
 	int level;
+	bool warm;
+	bool no_files;                 /* plans with files are refused */
+	bool no_modules;               /* plans with preloads are refused */
+	uint64_t max_memory;           /* plans with a higher memory limit are refused; 0: none */
 	const struct fake_step *steps; /* delivered one per pump */
 	size_t piece;                  /* deliver in pieces of this size; 0: whole */
 	unsigned int delay_us;         /* silent so long from its start on */

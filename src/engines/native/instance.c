@@ -132,8 +132,10 @@ enum instance_state native_state(const struct engine_instance *instance)
 /* A word that does not get through (a stop, say) leaves a keeper that knows less than we do. */
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
-	const struct host_message message = {
-		.type = type, .slot = instance->slot, .start_us = instance->start_us};
+	const struct host_message message = {.type = type,
+					     .slot = instance->slot,
+					     .release = instance->released,
+					     .start_us = instance->start_us};
 
 	if (keeper_send(instance->tmpl, &message, NULL, NULL) < 0)
 		native_give_up(instance->tmpl, "the keeper takes no messages");
@@ -288,8 +290,11 @@ int native_pump(struct engine_instance *instance, const struct engine_sink *sink
 
 void native_stop(struct engine_instance *instance, enum stop_reason reason)
 {
-	if (instance->state == INSTANCE_RUNNING)
-		tell_keeper(instance, reason == STOP_FINISHED ? HOST_FINISH : HOST_STOP);
+	if (instance->state != INSTANCE_RUNNING)
+		return;
+	instance->released |= reason == STOP_FINISHED;
+	tell_keeper(instance,
+		    reason == STOP_FINISHED || reason == STOP_COLLECT ? HOST_FINISH : HOST_STOP);
 }
 
 void native_evidence(const struct engine_instance *instance, struct evidence *out)
@@ -314,7 +319,8 @@ void native_recycle(struct engine_instance *instance)
 {
 	if (!instance)
 		return;
-	tell_keeper(instance, HOST_RELEASE);
+	if (!instance->released)
+		tell_keeper(instance, HOST_RELEASE);
 	instance->tmpl->instances[instance->slot] = NULL;
 	close_ends(instance);
 	free(instance);

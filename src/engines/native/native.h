@@ -30,6 +30,7 @@ struct engine_instance {
 	uint32_t generation;
 	enum instance_state state;
 	bool arming;   /* tighter limits were sent, the keeper has not confirmed them yet */
+	bool released; /* the keeper frees the slot by itself */
 	bool end_seen; /* evidence is final; the pipes may hold a rest */
 	bool news;     /* the keeper's word has changed something since the last look */
 	bool workspace_asked;
