@@ -67,6 +67,16 @@ static void show(void *context)
 	task_show(context);
 }
 
+/* The refill that the call before left over: now, while our own program runs. */
+static void refill(struct psb_sandbox *sandbox)
+{
+	struct psb_error reason = {.message = ""};
+
+	if (sandbox->refill_due && sandbox->ops && !sandbox->single_use &&
+	    pool_fill(sandbox, &reason))
+		choose_drop(sandbox, reason.message);
+}
+
 /* The template's descriptor always comes first. */
 static size_t gather(const struct psb_sandbox *sandbox, const struct task *task, struct pollfd *fds,
 		     bool others_busy)
@@ -116,6 +126,7 @@ static void run_task(struct psb_sandbox *sandbox, struct task *task)
 		step(sandbox, task);
 		if (task->state == TASK_DONE)
 			break;
+		refill(sandbox);
 		wait_for_news(sandbox, task);
 	}
 	task->waiter->taken = false;

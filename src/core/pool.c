@@ -18,8 +18,22 @@ static void pool_remove(struct psb_sandbox *sandbox, size_t index)
 		(sandbox->pool_count - index) * sizeof(sandbox->pool[0]));
 }
 
+static void recycle_spent(struct psb_sandbox *sandbox)
+{
+	while (sandbox->spent_count > 0)
+		sandbox->ops->recycle(sandbox->spent[--sandbox->spent_count]);
+}
+
+void pool_spend(struct psb_sandbox *sandbox, struct engine_instance *instance)
+{
+	if (sandbox->spent_count == SANDBOX_MAX_POOL)
+		recycle_spent(sandbox);
+	sandbox->spent[sandbox->spent_count++] = instance;
+}
+
 void pool_clear(struct psb_sandbox *sandbox)
 {
+	recycle_spent(sandbox);
 	while (sandbox->pool_count > 0)
 		sandbox->ops->recycle(sandbox->pool[--sandbox->pool_count]);
 }
@@ -51,6 +65,8 @@ int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	size_t wanted = sandbox->single_use ? 1 : sandbox->pool_size;
 
+	recycle_spent(sandbox);
+	sandbox->refill_due = false;
 	while (sandbox->pool_count < wanted) {
 		struct engine_instance *instance = NULL;
 		int error = sandbox->ops->prepare(sandbox->tmpl, &instance, err);

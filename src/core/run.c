@@ -113,7 +113,7 @@ static void judge(struct run *run)
 	if (run->facts.result_over)
 		stop(run, STOP_RESULT);
 	if (frame_decoder_ended(run->decoder))
-		stop(run, STOP_FINISHED);
+		stop(run, run->job->output_fd >= 0 ? STOP_COLLECT : STOP_FINISHED);
 }
 
 /* The engine has been silent too long: first stop, then give up. False to give up. */
@@ -160,7 +160,8 @@ bool run_step(struct run *run)
 			run->evidence.instance_lost = true;
 			return true;
 		}
-	} while (run->stopped != was_stopped);
+		/* An engine may end at once when it is stopped; one that needs time will say so. */
+	} while (run->stopped != was_stopped && has_ended(run));
 	return false;
 }
 

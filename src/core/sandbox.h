@@ -104,6 +104,9 @@ struct psb_sandbox {
 	struct engine_template *tmpl;
 	struct engine_instance *pool[SANDBOX_MAX_POOL];
 	size_t pool_count;
+	struct engine_instance *spent[SANDBOX_MAX_POOL]; /* ended; to be recycled */
+	size_t spent_count;
+	bool refill_due;        /* a synchronous call left the refill to the next one */
 	uint32_t pool_failures; /* in a row, before READY */
 	struct outcome_fallback fallback[OUTCOME_MAX_FALLBACKS];
 	size_t fallback_count;
@@ -157,7 +160,10 @@ void choose_drop(struct psb_sandbox *sandbox, const char *reason);
 void choose_restart(struct psb_sandbox *sandbox); /* begin again with the best candidate */
 
 /* pool.c */
+/* Recycles what is spent and asks for what is missing. */
 int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err);
+/* Takes an instance that has ended; it is recycled with the next pool_fill(). */
+void pool_spend(struct psb_sandbox *sandbox, struct engine_instance *instance);
 void pool_clear(struct psb_sandbox *sandbox);
 size_t pool_ready(const struct psb_sandbox *sandbox);
 bool pool_has_news(const struct psb_sandbox *sandbox);

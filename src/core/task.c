@@ -32,14 +32,14 @@ int task_new(const struct psb_sandbox *sandbox, const struct psb_request *reques
 	task->job.output_fd = -1;
 	task->workspace_fd = -1;
 	error = job_build(sandbox, request, &task->job, err);
-	if (!error) {
-		task->outcome = outcome_new(task->job.request.tag);
-		if (!task->outcome || run_init(&task->run, &task->job))
-			error = psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
-	}
 	if (error) {
 		task_free(task);
 		return error;
+	}
+	task->outcome = outcome_new(task->job.request.tag);
+	if (!task->outcome || run_init(&task->run, &task->job)) {
+		task_free(task);
+		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
 	}
 	memcpy(task->outcome->id, task->job.id, sizeof(task->outcome->id));
 	*out = task;
@@ -116,19 +116,31 @@ void task_end_unrun(struct psb_sandbox *sandbox, struct task *task, int status, 
 	end(sandbox, task);
 }
 
-/* Off the running list; the instance is gone, the next one on its way. */
+/* Whoever called psb_execute() waits for an outcome, not for the next instance: as long as others
+ * are ready or on their way, asking for it is left to the next call. */
+static bool may_refill_later(const struct psb_sandbox *sandbox, const struct task *task)
+{
+	return !task_is_async(task) && sandbox->pool_count > 0 && TAILQ_EMPTY(&sandbox->queue);
+}
+
+/* Off the running list; the instance is on its way out. */
 static void leave(struct psb_sandbox *sandbox, struct task *task)
 {
+	struct engine_instance *instance = task->run.instance;
 	struct psb_error reason = {.message = ""};
 
 	watch_forget_task(sandbox, task);
-	task->ops->recycle(task->run.instance);
 	task->run.instance = NULL;
 	TAILQ_REMOVE(&sandbox->running, task, link);
 	sandbox->running_count--;
-	if (task->tmpl != sandbox->tmpl)
+	if (task->tmpl != sandbox->tmpl) {
+		task->ops->recycle(instance);
 		schedule_release(sandbox, task->ops, task->tmpl);
-	else if (!sandbox->single_use && pool_fill(sandbox, &reason))
+		return;
+	}
+	pool_spend(sandbox, instance);
+	sandbox->refill_due = true;
+	if (!sandbox->single_use && !may_refill_later(sandbox, task) && pool_fill(sandbox, &reason))
 		choose_drop(sandbox, reason.message);
 }
 

@@ -78,6 +78,7 @@ static int new_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct p
 		free(waiter);
 		return psb_fail(err, PSB_E_SYSTEM, saved, "sandbox: eventfd");
 	}
+	waiter->taken = true;
 	waiter->next = atomic_load(&sandbox->waiters);
 	atomic_store(&sandbox->waiters, waiter);
 	*out = waiter;
@@ -87,14 +88,11 @@ static int new_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct p
 int sandbox_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct psb_error *err)
 {
 	struct waiter *waiter = atomic_load(&sandbox->waiters);
-	int error = 0;
 
 	while (waiter && waiter->taken)
 		waiter = waiter->next;
 	if (!waiter)
-		error = new_waiter(sandbox, &waiter, err);
-	if (error)
-		return error;
+		return new_waiter(sandbox, out, err);
 	waiter->taken = true;
 	*out = waiter;
 	return 0;

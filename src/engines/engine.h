@@ -28,9 +28,17 @@ enum instance_state {
 	INSTANCE_FAILED
 };
 
-/* Why the core stops an instance. FINISHED: a valid end frame was seen; the engine then need only
- * see to it that no guest code runs any more, not that memory is freed. */
-enum stop_reason { STOP_FINISHED, STOP_OUTPUT, STOP_RESULT, STOP_CANCELLED, STOP_PROTOCOL };
+/* Why the core stops an instance. FINISHED and COLLECT: a valid end frame was seen; the engine then
+ * need only see to it that no guest code runs any more, not that memory is freed. After FINISHED
+ * nothing but evidence() and recycle() is asked for, after COLLECT the workspace as well. */
+enum stop_reason {
+	STOP_FINISHED,
+	STOP_COLLECT,
+	STOP_OUTPUT,
+	STOP_RESULT,
+	STOP_CANCELLED,
+	STOP_PROTOCOL
+};
 
 /* Where pump() delivers guest bytes. Borrowed for the call; the sink never blocks. */
 struct engine_sink {

@@ -1,10 +1,12 @@
 """Jobs of the native engine: each ends exactly once, within its limits, whatever the host does."""
+import json
 import os
 import random
 import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -183,6 +185,25 @@ def test_a_full_queue_and_a_queue_that_takes_too_long(engine):
             assert 300 <= found[job]["usage"]["queue_ms"] < 900
 
 
+def test_outcomes_of_jobs_that_did_not_end_well_meet_the_schema(engine, tmp_path):
+    schema = json.loads((psbtest.ROOT / "docs" / "outcome.schema.json").read_text())
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with psbcapi.Sandbox(policy=POLICY, pool_size=1, queue_timeout_ms=400) as sandbox:
+        sandbox.warm(1)
+        first = sandbox.submit("open('f', 'w').write('x')\nimport time\ntime.sleep(1)", output_dir=str(folder))
+        late = sandbox.submit("result = 1")
+        cancelled = sandbox.submit("result = 1")
+        sandbox.cancel(cancelled)
+        folder.rmdir()
+        found = sandbox.outcomes(3)
+    kinds = {job: (outcome["status"], outcome["error"]["type"]) for job, outcome in found.items()}
+    assert kinds == {first: ("unknown", "HostError"), late: ("unavailable", "QueueTimeout"),
+                     cancelled: ("cancelled", "Cancelled")}
+    for outcome in found.values():
+        jsonschema.validate(outcome, schema)
+
+
 def keeper_of(before):
     mine = set(psbtest.descendants(os.getpid())) - before
     return next(pid for pid in mine if Path(f"/proc/{pid}/comm").read_text().strip() == "psb-keeper")
@@ -203,7 +224,8 @@ def test_a_keeper_that_is_killed(engine):
         statuses = [found[job]["status"] for job in jobs]
         assert statuses[:3] == ["unknown"] * 3
         assert statuses[3:] == ["ok"] * 5
-    with psbcapi.Sandbox(policy=POLICY, pool_size=1) as sandbox:  # removes the killed one's groups
+    traces.reap()  # or the killed one, a zombie of ours, still owns its groups
+    with psbcapi.Sandbox(policy=POLICY, pool_size=1) as sandbox:  # removes them
         assert sandbox.execute("result = 1")["status"] == "ok"
     traces.check()
 

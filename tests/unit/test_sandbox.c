@@ -56,12 +56,29 @@ static void a_run_uses_one_instance_and_refills(void **state)
 		assert_string_equal(psb_outcome_engine(outcome), "fake-a");
 		assert_int_equal(psb_outcome_level(outcome), 7);
 		psb_outcome_free(outcome);
+		/* Nobody waits for the refill: it comes with the next call. */
+		assert_int_equal(fake_counts[0].instances, 2 + i);
+		assert_int_equal(psb_warm(sandbox, 2, 1000, NULL), 0);
 		assert_int_equal(fake_counts[0].instances, 3 + i);
 		assert_int_equal(fake_counts[0].instances_open, 2);
 	}
 	assert_int_equal(fake_counts[0].starts, 5);
 	assert_int_equal(fake_counts[0].last_stop, STOP_FINISHED);
 	assert_int_equal(fake_counts[0].templates, 1);
+	psb_close(sandbox);
+	expect_all_freed();
+}
+
+static void the_next_call_refills(void **state)
+{
+	psb_sandbox *sandbox = open_list(only_a);
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		psb_outcome_free(run_one(sandbox));
+		assert_in_range(fake_counts[0].instances, 2 + i, 3 + i);
+		assert_in_range(fake_counts[0].instances_open, 1, 3);
+	}
 	psb_close(sandbox);
 	expect_all_freed();
 }
@@ -430,6 +447,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
 		T(a_run_uses_one_instance_and_refills),
+		T(the_next_call_refills),
 		T(the_higher_level_is_taken),
 		T(every_early_failure_falls_back),
 		T(without_an_engine_it_is_unavailable),

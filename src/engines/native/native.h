@@ -9,7 +9,8 @@ struct engine_template {
 	int control_fd;
 	uint32_t slots;
 	uint32_t next_generation;
-	struct slot_limits limits; /* every instance is prepared with these */
+	struct slot_limits limits;          /* every instance is prepared with these */
+	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the keeper; -1: none yet */
 	bool dead;
 	char dead_text[KEEPER_TEXT_BYTES];
 	struct engine_instance *instances[KEEPER_MAX_SLOTS];
@@ -29,6 +30,7 @@ struct engine_instance {
 	uint32_t generation;
 	enum instance_state state;
 	bool arming;   /* tighter limits were sent, the keeper has not confirmed them yet */
+	bool released; /* the keeper frees the slot by itself */
 	bool end_seen; /* evidence is final; the pipes may hold a rest */
 	bool news;     /* the keeper's word has changed something since the last look */
 	bool workspace_asked;
@@ -40,6 +42,8 @@ struct engine_instance {
 	const uint8_t *request;
 	size_t request_len;
 	size_t request_sent;
+	struct slot_limits limits; /* of this run */
+	uint64_t start_us;
 	struct evidence evidence;
 };
 
@@ -47,7 +51,7 @@ struct engine_instance {
 int keeper_start(const struct keeper_config *config, const char *libexec, int *control_fd,
 		 struct psb_error *err);
 int keeper_send(const struct engine_template *tmpl, const struct host_message *message,
-		const int fds[4], struct psb_error *err);
+		const int fds[HOST_FDS], struct psb_error *err);
 
 /* template.c */
 struct slot_limits native_slot_limits(const struct psb_limits *limits);
