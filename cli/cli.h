@@ -24,6 +24,7 @@ int cmd_engines(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* options.c: tables of options, parsed into fields of a struct. */
 enum option_kind {
@@ -91,6 +92,7 @@ int read_input(const char *option, struct text *text, struct psb_request *reques
 /* cancel.c */
 void cancel_on_signals(psb_sandbox *sandbox);
 void cancel_forget(void);
+bool cancel_seen(void); /* a signal has come since the start */
 
 /* clock.c */
 uint64_t now_us(void);

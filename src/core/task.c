@@ -150,8 +150,15 @@ static bool has_workspace(struct task *task)
 	struct psb_error reason = {.message = ""};
 	int fd;
 
-	if (task->job.output_fd < 0 || task->run.evidence.instance_lost)
+	if (task->job.output_fd < 0)
 		return true;
+	/* The program may have said that it ended well: without its files that is not so. */
+	if (task->run.evidence.instance_lost) {
+		if (frame_decoder_ended(task->run.decoder))
+			task->error = psb_fail(&task->reason, PSB_E_SYSTEM, 0,
+					       "output: the engine died before the files were had");
+		return true;
+	}
 	fd = task->ops->workspace(task->run.instance, &reason);
 	if (fd == PSB_E_BUSY && clock_us() < task->collect_until_us)
 		return false;

@@ -129,6 +129,7 @@ enum instance_state native_state(const struct engine_instance *instance)
 	return instance->state;
 }
 
+/* A word that does not get through (a stop, say) leaves a keeper that knows less than we do. */
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
 	const struct host_message message = {.type = type,
@@ -136,8 +137,8 @@ static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 					     .release = instance->released,
 					     .start_us = instance->start_us};
 
-	/* A keeper that is gone shows at the next turn. */
-	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
+	if (keeper_send(instance->tmpl, &message, NULL, NULL) < 0)
+		native_give_up(instance->tmpl, "the keeper takes no messages");
 }
 
 static void send_request(struct engine_instance *instance)
@@ -155,19 +156,20 @@ static void send_request(struct engine_instance *instance)
 }
 
 /* The timer first: from the first byte on the keeper knows, whatever becomes of us. */
-void native_begin(struct engine_instance *instance)
+int native_begin(struct engine_instance *instance, struct psb_error *err)
 {
 	uint64_t look_us = slot_first_look_us(&instance->limits);
 	struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(look_us / 1000000),
 					       .tv_nsec = (long)(look_us % 1000000) * 1000}};
 
 	spec.it_interval = spec.it_value;
-	instance->arming = false;
 	instance->start_us = clock_us();
-	if (timerfd_settime(instance->tmpl->start_timers[instance->slot], 0, &spec, NULL) == 0)
-		send_request(instance);
-	else
-		tell_keeper(instance, HOST_STOP);
+	if (timerfd_settime(instance->tmpl->start_timers[instance->slot], 0, &spec, NULL) < 0)
+		return psb_fail(err, PSB_E_ENGINE, errno, "native: timerfd_settime");
+	instance->arming = false;
+	instance->state = INSTANCE_RUNNING;
+	send_request(instance);
+	return 0;
 }
 
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
@@ -183,11 +185,8 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 	instance->news = false;
 	instance->request = request;
 	instance->request_len = request_len;
-	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {
-		instance->state = INSTANCE_RUNNING;
-		native_begin(instance);
-		return 0;
-	}
+	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0)
+		return native_begin(instance, err);
 	rc = keeper_send(instance->tmpl, &message, NULL, err);
 	if (rc < 0)
 		return rc;
@@ -335,5 +334,7 @@ void native_template_abandon(struct engine_template *tmpl)
 		free(tmpl->instances[i]);
 	}
 	close_fd(&tmpl->control_fd);
+	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++)
+		close_fd(&tmpl->start_timers[i]);
 	free(tmpl);
 }

@@ -57,6 +57,8 @@ int keeper_send(const struct engine_template *tmpl, const struct host_message *m
 struct slot_limits native_slot_limits(const struct psb_limits *limits);
 int native_template_open(const struct plan *plan, struct engine_template **out,
 			 struct psb_error *err);
+/* Nothing new is started on it any more; the next turn says so. */
+void native_give_up(struct engine_template *tmpl, const char *text);
 int native_turn(struct engine_template *tmpl, struct psb_error *err);
 int native_template_fd(const struct engine_template *tmpl);
 void native_template_close(struct engine_template *tmpl);
@@ -77,7 +79,7 @@ void native_evidence(const struct engine_instance *instance, struct evidence *ou
 int native_workspace(struct engine_instance *instance, struct psb_error *err);
 void native_recycle(struct engine_instance *instance);
 void native_template_abandon(struct engine_template *tmpl);
-void native_begin(struct engine_instance *instance); /* limits are in force: go */
+int native_begin(struct engine_instance *instance, struct psb_error *err); /* limits are set: go */
 
 /* plan.c */
 void native_probe(const char *forced_rung, struct engine_probe *out);

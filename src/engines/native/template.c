@@ -119,6 +119,14 @@ static void die(struct engine_template *tmpl, const char *text)
 			instance_lost(tmpl->instances[i]);
 }
 
+void native_give_up(struct engine_template *tmpl, const char *text)
+{
+	die(tmpl, text);
+	for (uint32_t i = 0; i < tmpl->slots; i++)
+		if (tmpl->instances[i] && tmpl->instances[i]->state == INSTANCE_READY)
+			instance_lost(tmpl->instances[i]);
+}
+
 static void on_instance_message(struct engine_instance *instance,
 				const struct keeper_message *message, int *fd)
 {
@@ -129,8 +137,8 @@ static void on_instance_message(struct engine_instance *instance,
 			instance->state = INSTANCE_READY;
 		break;
 	case KEEPER_ARMED:
-		if (instance->arming)
-			native_begin(instance);
+		if (instance->arming && native_begin(instance, NULL) < 0)
+			instance_lost(instance);
 		break;
 	case KEEPER_ENDED:
 		instance->evidence = message->evidence;
