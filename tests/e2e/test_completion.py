@@ -22,7 +22,7 @@ FISH = "source {completions}/pysandbox.fish; complete -C '{words} {last}'"
 ZSH = r"""
 zmodload zsh/zpty
 zpty z zsh -f -i
-zpty -w z "fpath=({completions} \$fpath); autoload -Uz compinit; compinit -D -u; PS1=; LISTMAX=0; COLUMNS=300; print re''ady"
+zpty -w z "fpath=({completions} \$fpath); autoload -Uz compinit; compinit -D -u; PS1=; LISTMAX=0; COLUMNS=300; LINES=200; print re''ady"
 zpty -r z out '*ready*' >/dev/null
 zpty -n -w z "{words} {last}"$'\t\t'
 repeat 200; do sleep 0.02; zpty -rt z more && out+=$more; [[ $out == *{wanted}* ]] && sleep 0.3 && break; done
@@ -87,16 +87,16 @@ def test_values(shell, words, wanted):
     assert wanted <= shell.offers(words, wanted=min(wanted))
 
 
-def test_engines_and_policies_offered_are_real(pysandbox):
-    bash = Shell("bash", pysandbox.path)
+def test_engines_and_policies_offered_are_real(pysandbox, tmp_path):
+    bash = Shell("bash", pysandbox.path, tmp_path)
     for name in bash.offers("pysandbox run --engine") | {"auto"}:
         assert pysandbox("run", "--engine", name, "-c", "1").code in (0, 125), name
     for name in bash.offers("pysandbox run --policy"):
         assert pysandbox("run", "--policy", name, "-c", "1").code in (0, 125), name
 
 
-def test_an_equals_sign(pysandbox):
-    bash = Shell("bash", pysandbox.path)
+def test_an_equals_sign(pysandbox, tmp_path):
+    bash = Shell("bash", pysandbox.path, tmp_path)
     assert bash.offers("pysandbox run --engine =", "n") == {"native"}
 
 

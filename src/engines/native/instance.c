@@ -297,6 +297,11 @@ void native_stop(struct engine_instance *instance, enum stop_reason reason)
 		    reason == STOP_FINISHED || reason == STOP_COLLECT ? HOST_FINISH : HOST_STOP);
 }
 
+const char *native_failure(const struct engine_instance *instance)
+{
+	return instance->failure;
+}
+
 void native_evidence(const struct engine_instance *instance, struct evidence *out)
 {
 	*out = instance->evidence;
