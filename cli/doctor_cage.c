@@ -25,6 +25,23 @@ static void copy_text(struct json_value value, char *out, size_t room)
 	free(text);
 }
 
+/* The mechanisms in one text, as many as there is room for. */
+static void join_texts(struct json_value list, char *out, size_t room)
+{
+	struct json_iter iter = json_iterate(list);
+	struct json_value item;
+
+	out[0] = '\0';
+	while (json_next_item(&iter, &item)) {
+		char text[sizeof(((struct claim *)NULL)->how)];
+		size_t used = strlen(out);
+
+		copy_text(item, text, sizeof(text));
+		if (used + 1 + strlen(text) < room)
+			(void)snprintf(out + used, room - used, "%s%s", used ? "," : "", text);
+	}
+}
+
 static void read_claim(struct json_value key, struct json_value value, struct claims *claims)
 {
 	struct claim *claim;
@@ -38,8 +55,8 @@ static void read_claim(struct json_value key, struct json_value value, struct cl
 	copy_text(key, claim->control, sizeof(claim->control));
 	if (json_member(value, "by", &part))
 		copy_text(part, by, sizeof(by));
-	if (json_member(value, "how", &part))
-		copy_text(part, claim->how, sizeof(claim->how));
+	if (json_member(value, "how", &part) && json_type(part) == JSON_ARRAY)
+		join_texts(part, claim->how, sizeof(claim->how));
 	claim->kept = !strcmp(by, "kernel") || !strcmp(by, "hypervisor") || !strcmp(by, "runtime");
 }
 
