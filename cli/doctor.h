@@ -72,7 +72,10 @@ struct cage {
 	char reason[504]; /* why it cannot be had */
 };
 
-int cage_open(struct cage *cage); /* 0, or -1 with a reason */
+/* 0, or with a reason: there is no such cage here, or there is one that does not work. */
+#define CAGE_NONE (-1)
+#define CAGE_SICK (-2)
+int cage_open(struct cage *cage);
 void cage_close(struct cage *cage);
 /* 0; CLI_FAILED after a message; 130 when cancelled. */
 int cage_execute(struct cage *cage, const char *source, const char *inputs, const char *directory,
@@ -138,7 +141,7 @@ struct host_items {
 void host_look(const char *python, struct host_items *out);
 const char *host_state_name(enum host_state state);
 
-/* doctor_report.c */
+/* doctor_code.c */
 struct report {
 	struct host_items host;
 	struct cage_report *cages; /* owned */
@@ -148,6 +151,9 @@ struct report {
 
 int report_code(const struct report *report); /* the command's exit code */
 size_t report_count(const struct report *report, enum verdict verdict);
+size_t report_cages(const struct report *report, enum cage_state state);
+
+/* doctor_report.c, doctor_json.c */
 void report_table(const struct report *report);
 void report_json(const struct report *report);
 

@@ -253,6 +253,22 @@ def test_a_host_without_landlock():
     assert value["exit_code"] == 0
 
 
+def test_an_installation_that_is_broken(tmp_path):
+    """The host has what it takes, and yet no cage starts: that is no lack of the host's."""
+    shutil.copy(psbtest.command(), tmp_path / "pysandbox")
+    libexec = pathlib.Path(psbtest.command()).resolve().parent / "libexec"
+    (tmp_path / "libexec").mkdir()
+    (tmp_path / "libexec" / "psb").symlink_to(libexec / "psb")
+    shutil.copy("/bin/false", tmp_path / "libexec" / "pysandbox-keeper")
+    done = subprocess.run([tmp_path / "pysandbox", "doctor", "--json", "--engine", "native"],
+                          capture_output=True, timeout=PATIENCE_S, env=psbtest.environment())
+    value = json.loads(done.stdout)
+    jsonschema.validate(value, SCHEMA)
+    assert done.returncode == value["exit_code"] == 125
+    assert "failed" in [cage["state"] for cage in value["cages"]]
+    assert all(cage["reason"] for cage in value["cages"])
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_every_lack_has_a_remedy(user):
     names = [item["name"] for item in whole_report(user)["host"]]
