@@ -141,6 +141,8 @@ struct host_items {
 void host_look(const char *python, struct host_items *out);
 const char *host_state_name(enum host_state state);
 
+#define EXIT_UNTESTED 126 /* as for a run whose end is not known */
+
 /* doctor_code.c */
 struct report {
 	struct host_items host;

@@ -1,8 +1,6 @@
 /* What a whole report comes to: the counts and the exit code (docs/doctor.md). */
 #include "doctor.h"
 
-#define EXIT_UNTESTED 126 /* as for a run whose end is not known */
-
 size_t report_count(const struct report *report, enum verdict verdict)
 {
 	size_t count = 0;

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import resource
 import shutil
 import signal
 import struct
@@ -289,6 +290,12 @@ def test_one_engine_only():
 def test_an_unknown_engine():
     code, out, err = doctor("--engine", "steam")
     assert code == 2 and not out and "steam" in err
+
+
+def test_where_it_cannot_work_it_does_not_say_leak():
+    code, out, err = doctor(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)))
+    assert code == 126 and not out
+    assert err.startswith("pysandbox: doctor: cannot place") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.4, 1.5])
