@@ -21,6 +21,7 @@ struct cli_command {
 
 int cmd_run(int argc, char **argv);
 int cmd_engines(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
@@ -81,6 +82,9 @@ struct text {
 };
 void text_free(struct text *text);
 int read_file(const char *path, size_t max, struct text *out); /* 0 or CLI_USAGE; "-" is stdin */
+
+/* policy_file.c: --policy NAME|FILE into options->policy; `text` owns what was read. 0, CLI_USAGE. */
+int read_policy(const char *option, struct text *text, struct psb_options *options);
 
 /* --input: what `option` names (JSON, @FILE or NULL); `text` owns what was read from a file. */
 int read_input(const char *option, struct text *text, struct psb_request *request);

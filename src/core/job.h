@@ -8,9 +8,10 @@
 struct job {
 	uint8_t token[REQUEST_TOKEN_BYTES];
 	char id[33];
-	struct psb_request request; /* complete; its pointers are the caller's */
-	struct psb_limits limits;   /* complete, those of this run */
-	uint8_t *bytes;             /* owned */
+	struct psb_request request;  /* complete; its pointers are the caller's */
+	struct psb_limits limits;    /* complete, those of this run */
+	const struct policy *policy; /* the sandbox's */
+	uint8_t *bytes;              /* owned */
 	size_t len;
 	int output_fd; /* owned; -1: no output directory */
 };

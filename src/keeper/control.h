@@ -20,6 +20,7 @@
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_CONTROL_FD 3
 #define KEEPER_TEXT_BYTES 400u
+#define HOST_FDS 5u
 
 /* The caps an instance is prepared with, or tightened to. */
 struct slot_limits {
@@ -31,6 +32,16 @@ struct slot_limits {
 	uint64_t open_files;
 	uint64_t processes;
 };
+
+/* When a run is looked at first: its wall limit, or when it could have used up a good part of its
+ * CPU time. The host sets the slot's start timer to it before the request's first byte. */
+static inline uint64_t slot_first_look_us(const struct slot_limits *limits)
+{
+	uint64_t cpu_us = limits->cpu_ms * 1000 / 16;
+	uint64_t wall_us = limits->wall_ms * 1000;
+
+	return cpu_us < wall_us && cpu_us > 0 ? cpu_us : wall_us;
+}
 
 /* First message to the keeper. */
 struct keeper_config {
@@ -51,7 +62,6 @@ struct keeper_config {
 enum host_message_type {
 	HOST_PREPARE = 1,
 	HOST_ARM,
-	HOST_START,
 	HOST_STOP,
 	HOST_FINISH,
 	HOST_WORKSPACE,
@@ -59,14 +69,15 @@ enum host_message_type {
 };
 
 /* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come: its evidence is due
- * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries four descriptors:
- * request, stdout, stderr, result. */
+ * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries five descriptors:
+ * request, stdout, stderr, result and the slot's start timer (starts.c). */
 struct host_message {
 	uint32_t type;
 	uint32_t slot;
 	uint32_t generation; /* of HOST_PREPARE: echoed in all answers about this instance */
-	uint32_t reserved;
-	uint64_t start_us; /* of HOST_START: CLOCK_MONOTONIC before the request's first byte */
+	uint32_t release;    /* of HOST_FINISH: 1 if this is the HOST_RELEASE as well */
+	uint64_t start_us;   /* of HOST_STOP and HOST_FINISH: CLOCK_MONOTONIC before the request's
+			    * first byte */
 	struct slot_limits limits; /* of HOST_ARM */
 };
 

@@ -125,7 +125,8 @@ void scout_ready(struct keeper *keeper)
 	slot->state = SLOT_READY;
 	slot->limits.wall_ms = SCOUT_WALL_MS;
 	slot->limits.cpu_ms = SCOUT_WALL_MS;
-	slot_start(keeper, SCOUT_SLOT, clock_us());
+	slot_begin(slot, clock_us());
+	timers_arm(keeper);
 }
 
 static void hand_over(struct keeper *keeper, const struct hot_set *set)

@@ -9,6 +9,7 @@
  * being spawned, and only when their sender is a child of ours.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,16 +106,18 @@ int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 	return send_spawn(keeper, &message, fds);
 }
 
-static void close_four(const int fds[4])
+static void close_pipes(const int fds[HOST_FDS])
 {
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < SPAWN_PIPES; i++)
 		(void)close(fds[i]);
 }
 
-void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4])
+void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation,
+		  const int fds[HOST_FDS])
 {
 	struct slot *slot = &keeper->slots[index];
 	struct cgroup_slot cgroup = slot->cgroup;
+	int start_timer = fds[SPAWN_PIPES];
 	char text[KEEPER_TEXT_BYTES];
 	int rc;
 
@@ -128,8 +131,9 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 			      .generation = generation,
 			      .workspace_fd = -1,
 			      .cgroup = cgroup};
+	start_timer_take(keeper, index, &start_timer);
 	rc = slot_spawn(keeper, index, fds);
-	close_four(fds);
+	close_pipes(fds);
 	if (rc == 0)
 		return;
 	(void)snprintf(text, sizeof(text), "cannot prepare an instance: %s", strerror(-rc));
@@ -139,7 +143,7 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 static void prepare_waiting(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
-	int fds[4];
+	int fds[HOST_FDS];
 
 	if (!slot->has_pending)
 		return;
@@ -285,6 +289,8 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 		rc = ensure_in_group(keeper, slot);
 	if (rc == 0)
 		rc = slot_limits_set(keeper, slot);
+	if (rc == 0)
+		rc = start_timer_reset(keeper, index);
 	if (rc < 0) {
 		slot_spawn_failed(keeper, index, "cannot set the instance's limits");
 		return;
@@ -292,6 +298,10 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	if (slot->scout) {
 		scout_ready(keeper);
 		return;
+	}
+	if (!has_cgroups(keeper)) {
+		slot->cpu_base_us = 0;
+		slot->cpu_base_us = slot_cpu_us(keeper, slot);
 	}
 	slot->state = SLOT_READY;
 	if (slot->released) {
@@ -301,20 +311,14 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	send_slot(keeper, index, KEEPER_READY, NULL);
 }
 
-void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us)
+void slot_begin(struct slot *slot, uint64_t start_us)
 {
-	struct slot *slot = &keeper->slots[index];
-
 	if (slot->state != SLOT_READY)
 		return;
-	slot->cpu_base_us = 0;
-	if (!has_cgroups(keeper))
-		slot->cpu_base_us = slot_cpu_us(keeper, slot);
 	slot->state = SLOT_RUNNING;
 	slot->start_us = start_us;
 	slot->wall_deadline_us = slot->start_us + slot->limits.wall_ms * 1000;
 	slot->cpu_check_us = slot->start_us + slot->limits.cpu_ms * 1000 / 16;
-	timers_arm(keeper);
 }
 
 static void fill_usage(struct keeper *keeper, struct slot *slot, bool with_events)
@@ -354,6 +358,24 @@ void slot_stop(struct keeper *keeper, uint32_t index)
 		slot_kill(slot);
 }
 
+/* The host is about to wake on this processor, and what dies would be ahead of it: the kernel wakes
+ * a killed process where it slept, and its exit takes longer than a small program. */
+static void die_elsewhere(const struct keeper *keeper, const struct slot *slot)
+{
+	cpu_set_t others = keeper->processors;
+	int here = sched_getcpu();
+
+	if (here < 0 || here >= CPU_SETSIZE)
+		return;
+	CPU_CLR((size_t)here, &others);
+	if (CPU_COUNT(&others) == 0)
+		return;
+	if (slot->init_pid != 0)
+		(void)sched_setaffinity(slot->init_pid, sizeof(others), &others);
+	if (slot->guest_pid != 0)
+		(void)sched_setaffinity(slot->guest_pid, sizeof(others), &others);
+}
+
 void slot_finish(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -367,6 +389,7 @@ void slot_finish(struct keeper *keeper, uint32_t index)
 		if (peak > slot->peak_base_bytes)
 			slot->evidence.memory_peak_bytes = peak - slot->peak_base_bytes;
 	}
+	die_elsewhere(keeper, slot);
 	slot_kill(slot);
 	report_end(keeper, slot, false);
 }
@@ -450,6 +473,7 @@ bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_
 
 		if (pid != slot->init_pid && pid != slot->guest_pid)
 			continue;
+		slot_catch_up(keeper, i);
 		if (pid == slot->init_pid) {
 			slot->init_pid = 0;
 			/* Nobody but the kernel's zap of its namespace ends the guest now. */
@@ -480,15 +504,16 @@ void slot_release(struct keeper *keeper, uint32_t index)
 	struct slot *slot = &keeper->slots[index];
 
 	if (slot->has_pending) { /* the one before it has been released already */
-		close_four(slot->pending);
+		close_pipes(slot->pending);
+		(void)close(slot->pending[SPAWN_PIPES]);
 		slot->has_pending = false;
 		return;
 	}
 	if (slot->state == SLOT_FREE)
 		return;
 	slot->released = true;
-	if (alive(slot))
-		slot_kill(slot);
-	else if (slot->state == SLOT_ENDED)
+	if (!alive(slot) && slot->state == SLOT_ENDED)
 		free_slot(keeper, index);
+	else if (!slot->killed)
+		slot_kill(slot);
 }

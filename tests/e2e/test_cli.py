@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ["run", "engines", "doctor", "demo", "bench"]
+COMMANDS = ["run", "engines", "policy", "doctor", "demo", "bench"]
 
 
 # Help and version

@@ -32,9 +32,9 @@ print -r -- $out
 
 
 class Shell:
-    def __init__(self, name, command):
+    def __init__(self, name, command, home):
         self.name, self.env = name, {
-            "PATH": f"{pathlib.Path(command).resolve().parent}:/usr/bin:/bin", "HOME": "/nonexistent",
+            "PATH": f"{pathlib.Path(command).resolve().parent}:/usr/bin:/bin", "HOME": str(home),
             "TERM": "xterm", "LANG": "C.UTF-8"}
 
     def offers(self, words, last="", wanted=""):
@@ -50,10 +50,10 @@ class Shell:
 
 
 @pytest.fixture(params=["bash", "zsh", "fish"])
-def shell(request, pysandbox):
+def shell(request, pysandbox, tmp_path):
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed")
-    return Shell(request.param, pysandbox.path)
+    return Shell(request.param, pysandbox.path, tmp_path)
 
 
 def commands(pysandbox):
