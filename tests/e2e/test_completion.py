@@ -87,16 +87,16 @@ def test_values(shell, words, wanted):
     assert wanted <= shell.offers(words, wanted=min(wanted))
 
 
-def test_engines_and_policies_offered_are_real(pysandbox):
-    bash = Shell("bash", pysandbox.path)
+def test_engines_and_policies_offered_are_real(pysandbox, tmp_path):
+    bash = Shell("bash", pysandbox.path, tmp_path)
     for name in bash.offers("pysandbox run --engine") | {"auto"}:
         assert pysandbox("run", "--engine", name, "-c", "1").code in (0, 125), name
     for name in bash.offers("pysandbox run --policy"):
         assert pysandbox("run", "--policy", name, "-c", "1").code in (0, 125), name
 
 
-def test_an_equals_sign(pysandbox):
-    bash = Shell("bash", pysandbox.path)
+def test_an_equals_sign(pysandbox, tmp_path):
+    bash = Shell("bash", pysandbox.path, tmp_path)
     assert bash.offers("pysandbox run --engine =", "n") == {"native"}
 
 
