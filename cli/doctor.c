@@ -137,6 +137,7 @@ static int prepare(struct doctor *doctor, int fds[SECRET_FDS])
 
 	if (!rc)
 		rc = show_secrets(&doctor->marks, fds);
+	bait_remove_stale();
 	if (!rc)
 		rc = bait_place(&doctor->bait, &doctor->marks);
 	if (!rc)
@@ -149,7 +150,7 @@ static int prepare(struct doctor *doctor, int fds[SECRET_FDS])
 
 static int examine(const struct doctor_args *args, struct report *report)
 {
-	struct doctor doctor = {.victim = {.pid = -1, .lifeline = -1}};
+	struct doctor doctor = {.bait = {.hold = -1}, .victim = {.pid = -1, .lifeline = -1}};
 	uint64_t start = now_us();
 	int secrets[SECRET_FDS] = {-1, -1, -1};
 	int rc;

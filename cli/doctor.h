@@ -26,6 +26,8 @@ enum bait_socket {
 #define BAIT_FILES 5
 #define BAIT_PLACES 5
 
+#define BAIT_SHARED "-shared"
+
 extern const char *const bait_places[BAIT_PLACES];
 
 struct bait_file {
@@ -36,6 +38,7 @@ struct bait_file {
 struct bait {
 	const struct marks *marks;
 	char top[64];   /* mode 0711, removed with all that is in it */
+	int hold;       /* its descriptor, locked: it is in use */
 	char open[80];  /* in it, mode 0777 */
 	char token[40]; /* names what has no directory of its own */
 	struct bait_file files[BAIT_FILES];
@@ -44,7 +47,8 @@ struct bait {
 };
 
 int bait_place(struct bait *bait, const struct marks *marks); /* 0 or -errno */
-void bait_remove(struct bait *bait);
+void bait_remove(struct bait *bait);                          /* doctor_bait_remove.c */
+void bait_remove_stale(void); /* what killed doctors of ours have left */
 /* doctor_bait_check.c: judges what happened to it. True if anything did: then it must be placed anew. */
 bool bait_check(const struct bait *bait, struct judge *judge);
 

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -309,14 +310,41 @@ def test_interrupted_it_leaves_nothing(delay):
     traces.check(grace_s=5)
 
 
-def test_killed_it_leaves_no_process():
+def test_killed_it_leaves_no_process_and_the_next_removes_its_bait():
     traces = psbtest.Traces()
     process = psbtest.spawn([psbtest.command(), "doctor"], env=psbtest.environment())
     time.sleep(0.6)
     process.kill()
     process.communicate()
-    left = [trace for trace in traces.left(5) if not trace.startswith("/tmp/pysandbox-doctor-")]
-    for path in pathlib.Path("/tmp").glob("pysandbox-doctor-*"):
-        if path.stat().st_uid == os.geteuid() and str(path) not in traces.before:
-            shutil.rmtree(path)  # a kill -9 leaves the bait: nobody is there to remove it
-    assert not left
+    left = traces.left(5)
+    assert not [trace for trace in left if trace.startswith(("process", "mount"))], left
+    baits = [pathlib.Path(trace) for trace in left
+             if re.fullmatch(r"/tmp/pysandbox-doctor-\w{6}", trace) and (pathlib.Path(trace) / "mount").is_dir()]
+    time.sleep(max(0, 12 - 5))  # a young one may still be on its way to its lock
+    doctor("--engine", "native", preexec_fn=deny(SECCOMP))
+    assert not [path for path in baits if path.exists()]
+
+
+def test_removal_follows_no_link(tmp_path):
+    """Others may write in the bait while it is there; the doctor removes links, not their aims."""
+    (tmp_path / "kept").write_text("kept")
+    process = psbtest.spawn([psbtest.command(), "doctor"], env=psbtest.environment())
+    end = time.monotonic() + 10
+    bait = None
+    while not bait and time.monotonic() < end:
+        for fd in pathlib.Path(f"/proc/{process.pid}/fd").glob("*"):
+            try:
+                place = os.readlink(fd)
+            except OSError:
+                continue
+            if re.fullmatch(r"/tmp/pysandbox-doctor-\w{6}", place) and os.path.isdir(place + "/work"):
+                bait = pathlib.Path(place)
+        time.sleep(0.005)
+    assert bait, "the doctor has shown no bait"
+    (bait / "work" / "link").symlink_to(tmp_path)
+    (bait / "work" / "deep").mkdir()
+    (bait / "work" / "deep" / "link").symlink_to(tmp_path)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert not bait.exists()
+    assert (tmp_path / "kept").read_text() == "kept"
