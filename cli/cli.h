@@ -22,6 +22,7 @@ struct cli_command {
 int cmd_run(int argc, char **argv);
 int cmd_engines(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
@@ -56,6 +57,7 @@ struct cli_syntax {
 	size_t option_count;
 	size_t word_offset; /* of a const char * for the one word that is no option */
 	bool takes_word;
+	bool takes_words; /* any number: word_offset is that of a struct text_list */
 };
 
 /* 0; CLI_USAGE after a message; PARSE_HELP after the help was printed. */

@@ -53,6 +53,19 @@ static const struct cli_option run_options[] = {
 	{"--preload", "MODULES", "modules to import before the run, with commas", OPTION_TEXT,
 	 FIELD(options.preload)},
 	{"--tag", "T", "a label, copied into the outcome", OPTION_TEXT, FIELD(request.tag)},
+	{"--audit", "FILE", "append what was run, and how it ended, to this log", OPTION_TEXT,
+	 FIELD(audit.file)},
+	{"--audit-key", "FILE", "seal the log with this key", OPTION_TEXT, FIELD(audit.key_file)},
+	{"--audit-rotate", "SIZE", "put the log aside at this size [never]", OPTION_SIZE,
+	 FIELD(audit.rotate_bytes)},
+	{"--audit-sync", "WHAT", "none, accepted or all records to the disk at once [none]",
+	 OPTION_TEXT, FIELD(audit_sync)},
+	{"--audit-code", NULL, "keep the program's text too, not its hash only", OPTION_FLAG,
+	 FIELD(audit_code)},
+	{"--audit-optional", NULL, "run even when the log cannot be written", OPTION_FLAG,
+	 FIELD(audit_optional)},
+	{"--verbose", NULL, "say on standard error what the library does", OPTION_FLAG,
+	 FIELD(verbose)},
 	{"--rung", "A-D", NULL, OPTION_TEXT, FIELD(options.rung)},
 };
 
@@ -153,6 +166,8 @@ int run_args_read(struct run_args *args, int argc, char **argv)
 		rc = read_policy(args->policy, &args->policy_text, &args->options);
 	if (!rc)
 		rc = read_files(args);
+	if (!rc)
+		rc = run_args_watch(args);
 	return rc ? rc : read_rest(args);
 }
 

@@ -44,12 +44,14 @@ extern "C" {
 	X(UNSUPPORTED, 7, "this host cannot do what was asked")                                    \
 	X(ENGINE, 8, "the engine failed before any code ran")                                      \
 	X(BUSY, 9, "there is no room, or not in time")                                             \
-	X(FORKED, 10, "the sandbox was opened before a fork, in another process")
+	X(FORKED, 10, "the sandbox was opened before a fork, in another process")                  \
+	X(AUDIT, 11, "the audit log cannot be kept")
 
 enum psb_error_code {
 #define PSB_ERROR_ENUM(name, number, text) PSB_E_##name = -(number),
 	PSB_ERROR_MAP(PSB_ERROR_ENUM)
 #undef PSB_ERROR_ENUM
+		PSB_E_COUNT = 12 /* one more than the highest number */
 };
 
 /* Filled on failure: which code, the errno behind it (0 if none) and one line that names the
@@ -109,6 +111,41 @@ struct psb_limits {
 
 PSB_API void psb_limits_init(struct psb_limits *limits);
 
+/* When a record of the audit log is on the disk before the call goes on. Without it a record
+ * survives the end of the process, but not that of the machine. */
+enum psb_audit_sync {
+	PSB_AUDIT_SYNC_NONE = 0,
+	PSB_AUDIT_SYNC_ACCEPTED = 1, /* before a run begins */
+	PSB_AUDIT_SYNC_ALL = 2
+};
+
+/* The audit log (docs/audit.md): a chain of JSON lines, which several sandboxes and processes may
+ * share. Pointers are borrowed for psb_open() only. */
+struct psb_audit {
+	size_t size;
+	const char *file;      /* made with mode 0600 when it is not there */
+	const char *key_file;  /* 16..4096 bytes, for nobody else to read; NULL: a plain chain */
+	uint64_t rotate_bytes; /* put the file aside once it is this large, >= 16 KiB; [0: never] */
+	uint32_t sync;         /* enum psb_audit_sync */
+	uint32_t keep_code;    /* 1: the program's text too, up to 16 KiB; else its hash only */
+	uint32_t optional;     /* 1: run even when the log cannot be written; else PSB_E_AUDIT */
+	uint32_t reserved;
+};
+
+PSB_API void psb_audit_init(struct psb_audit *audit);
+
+enum psb_log_level {
+	PSB_LOG_ERROR = 1, /* something the operator must see to */
+	PSB_LOG_WARNING,   /* it goes on, but not as asked for */
+	PSB_LOG_INFO,      /* engines opened, dropped, instances that failed */
+	PSB_LOG_DEBUG      /* every run */
+};
+
+/* Called from within calls of this library only, on the caller's thread, with no lock held; from
+ * several threads at once if several are in calls. `message` is one line of valid UTF-8, and the
+ * callback's for the call. It must not call back into the same sandbox. */
+typedef void (*psb_log_fn)(void *context, int level, const char *message);
+
 /* How to open a sandbox. All pointers are borrowed for the call only. */
 struct psb_options {
 	size_t size;
@@ -129,6 +166,11 @@ struct psb_options {
 	uint32_t reserved;
 	uint64_t queue_timeout_ms; /* most that a run waits for its turn; [as long as it takes] */
 	const char *site_policy;   /* a site policy's path, to bind beside the machine's; [none] */
+	const struct psb_audit *audit; /* NULL: no audit log */
+	psb_log_fn log;                /* NULL: nothing is said */
+	void *log_context;             /* borrowed for the sandbox's life */
+	uint32_t log_level;            /* the least important enum psb_log_level; [PSB_LOG_INFO] */
+	uint32_t reserved_log;
 };
 
 PSB_API void psb_options_init(struct psb_options *options);
@@ -230,6 +272,14 @@ PSB_API int psb_fd(psb_sandbox *sandbox, struct psb_error *err);
  */
 PSB_API int psb_cancel(psb_sandbox *sandbox, uint64_t job, struct psb_error *err);
 
+/*
+ * The counters of `count` sandboxes as Prometheus text (docs/observability.md), NUL-terminated, into
+ * `text` of `size` bytes. *needed (may be NULL) is always the size that it takes; PSB_E_TOO_LARGE
+ * when there is less. Other errors: PSB_E_INVALID, PSB_E_FORKED, PSB_E_MEMORY. Any thread.
+ */
+PSB_API int psb_metrics(psb_sandbox *const *sandboxes, size_t count, char *text, size_t size,
+			size_t *needed, struct psb_error *err);
+
 /* Accessors. Returned memory lives as long as the outcome. `len` may be NULL. */
 PSB_API const char *psb_outcome_id(const psb_outcome *outcome);  /* 32 hexadecimal digits */
 PSB_API const char *psb_outcome_tag(const psb_outcome *outcome); /* NULL if none was given */
@@ -265,6 +315,47 @@ PSB_API const char *psb_policy_name(size_t index);
 PSB_API int psb_policy_text(const struct psb_options *options, int with_engines, char **out,
 			    struct psb_error *err);
 PSB_API void psb_text_free(char *text); /* NULL is fine */
+/* What `pysandbox audit verify` does: follows a chain through its files. */
+struct psb_audit_check {
+	size_t size;
+	const char *key_file; /* the key the chain was made with, or NULL */
+	const char *head; /* a head noted before, 64 hex digits: it must still be there; or NULL */
+	const char *previous; /* the head of the file before the first of these, or NULL */
+};
+
+PSB_API void psb_audit_check_init(struct psb_audit_check *check);
+
+struct psb_audit_report {
+	size_t size;
+	uint64_t faults;   /* 0: the chain is whole, relative to what was given */
+	uint64_t records;  /* of all kinds */
+	uint64_t accepted; /* executions that were let in */
+	uint64_t ended;    /* outcomes, those without an execution included */
+	uint64_t refused;  /* calls */
+	uint64_t torn;     /* unfinished lines of killed writers, closed off by the next one */
+	uint64_t lost;     /* records that writers say they could not write */
+	uint64_t open;     /* accepted without an end: running, or their host was killed */
+	uint64_t first_seq;
+	uint64_t last_seq;
+	uint64_t after_head; /* records behind the head that was given */
+	int32_t keyed;       /* 1: sealed with the key given; 0: no key; -1: a key is missing */
+	int32_t continues;   /* 1: the first record continues a file that was not given */
+	char previous[65];   /* the head it continues; zeros at the very beginning */
+	char head[65];       /* the hash of the last record: note it elsewhere */
+};
+
+/* Called for each fault with the file's name, the line (from 1) and what is wrong with it. */
+typedef void (*psb_audit_fault_fn)(void *context, const char *file, uint64_t line,
+				   const char *message);
+
+/*
+ * Verifies `count` files, the oldest first. Files that can be read give 0, whatever is in them: look
+ * at out->faults. `check`, `on_fault` and its context may be NULL. Any thread; needs no sandbox.
+ * Errors: PSB_E_INVALID, PSB_E_NOT_FOUND, PSB_E_SYSTEM, PSB_E_MEMORY.
+ */
+PSB_API int psb_audit_verify(const char *const *files, size_t count,
+			     const struct psb_audit_check *check, psb_audit_fault_fn on_fault,
+			     void *context, struct psb_audit_report *out, struct psb_error *err);
 
 /* One engine of this build on this host. Strings are static or owned by the struct. */
 struct psb_engine_info {

@@ -123,7 +123,7 @@ def become_ready(preloads, single):
     slot = psb.serve()
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
-    if not single and not psb.is_scout() and not psb.populate():
+    if not single and not psb.is_scout() and not psb.is_populated():
         part('psb_warm')['warm'](modules)
     program = Program()
     psb.ready(slot)
@@ -284,6 +284,7 @@ class Program:
             psb.emit_result(value, convert)
             self.has_result = True
         except BaseException as exc:
+            self.ballast = None
             if self.status == 'ok':
                 part('psb_errors')['not_returned'](self, exc)
 
@@ -374,7 +375,6 @@ def finish(program):
             break
     attempt(flush_streams)
     leave(program)
-    program.ballast = None
     if value is not nothing:
         program.emit_result(value)
     space = value = None

@@ -68,16 +68,20 @@ static int reserve(struct psb_sandbox *sandbox, struct psb_error *err)
 int psb_submit(psb_sandbox *sandbox, const struct psb_request *request, uint64_t *job,
 	       struct psb_error *err)
 {
+	struct psb_error reason = {.message = ""};
 	struct task *task = NULL;
 	int error;
 
 	if (!sandbox || !request || !job)
 		return psb_fail(err, PSB_E_INVALID, 0,
 				"psb_submit: sandbox, request or `job` is NULL");
-	error = reserve(sandbox, err);
+	error = sandbox_check_owner(sandbox, err);
 	if (error)
 		return error;
-	error = task_new(sandbox, request, &task, err);
+	error = reserve(sandbox, &reason);
+	if (error)
+		return sandbox_refuse(sandbox, "psb_submit", request, &reason, err);
+	error = task_new(sandbox, request, &task, &reason);
 	sandbox_relock(sandbox);
 	if (task) {
 		task->number = ++sandbox->last_job;
@@ -90,7 +94,7 @@ int psb_submit(psb_sandbox *sandbox, const struct psb_request *request, uint64_t
 		sandbox->waiting_count--;
 	}
 	sandbox_unlock(sandbox);
-	return error;
+	return error ? sandbox_refuse(sandbox, "psb_submit", request, &reason, err) : 0;
 }
 
 static struct task *find(struct task_list *list, uint64_t number)

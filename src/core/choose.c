@@ -20,6 +20,8 @@ static void note_fallback(struct psb_sandbox *sandbox, const char *engine, const
 {
 	struct outcome_fallback *entry;
 
+	sandbox->metrics.fallbacks++;
+	logger_say(&sandbox->logger, PSB_LOG_WARNING, "engine %s is given up: %s", engine, reason);
 	if (sandbox->fallback_count == OUTCOME_MAX_FALLBACKS)
 		return;
 	entry = &sandbox->fallback[sandbox->fallback_count++];
@@ -161,6 +163,10 @@ static int open_candidate(struct psb_sandbox *sandbox, const struct candidate *c
 		return error;
 	sandbox->ops = candidate->ops;
 	settle(sandbox, &sandbox->plan);
+	logger_say(&sandbox->logger, PSB_LOG_INFO,
+		   "engine %s is open: level %d, rung %s, policy %s", sandbox->ops->name,
+		   sandbox->plan.level, sandbox->plan.rung[0] ? sandbox->plan.rung : "-",
+		   sandbox->plan.policy_name);
 	return 0;
 }
 
@@ -198,9 +204,11 @@ void choose_drop(struct psb_sandbox *sandbox, const char *reason)
 	if (!sandbox->ops)
 		return;
 	pool_clear(sandbox);
-	if (sandbox->proven)
+	if (sandbox->proven) {
+		logger_say(&sandbox->logger, PSB_LOG_WARNING, "engine %s is opened anew: %s",
+			   sandbox->ops->name, reason);
 		sandbox->candidate_next--;
-	else
+	} else
 		note_fallback(sandbox, sandbox->ops->name, reason);
 	sandbox->proven = false;
 	schedule_release(sandbox, sandbox->ops, sandbox->tmpl);

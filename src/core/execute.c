@@ -152,6 +152,7 @@ static int execute(struct psb_sandbox *sandbox, struct task *task, struct psb_er
 int psb_execute(psb_sandbox *sandbox, const struct psb_request *request, psb_outcome **out,
 		struct psb_error *err)
 {
+	struct psb_error reason = {.message = ""};
 	unsigned int cancels;
 	struct task *task;
 	int error;
@@ -163,9 +164,9 @@ int psb_execute(psb_sandbox *sandbox, const struct psb_request *request, psb_out
 	if (error)
 		return error;
 	cancels = atomic_load(&sandbox->cancels);
-	error = task_new(sandbox, request, &task, err);
+	error = task_new(sandbox, request, &task, &reason);
 	if (error)
-		return error;
+		return sandbox_refuse(sandbox, "psb_execute", request, &reason, err);
 	task->cancels = cancels;
 	error = execute(sandbox, task, err);
 	if (!error) {

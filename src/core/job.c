@@ -105,7 +105,7 @@ static void write_imports(struct json_writer *writer, const struct policy *polic
 	json_key(writer, "mode");
 	json_put_text(writer, modes[policy->import_mode]);
 	json_key(writer, "names");
-	policy_write_list(writer, policy->import_list);
+	json_put_list(writer, policy->import_list);
 	json_key(writer, "policy");
 	json_put_text(writer, policy->name);
 	json_close(writer, '}');
@@ -129,7 +129,7 @@ static int write_options(const struct psb_sandbox *sandbox, const struct job *jo
 	json_key(&writer, "memory_bytes");
 	json_put_uint(&writer, job->limits.memory_bytes);
 	json_key(&writer, "preloaded");
-	policy_write_list(&writer, sandbox->preload);
+	json_put_list(&writer, sandbox->preload);
 	json_close(&writer, '}');
 	return writer.error;
 }
@@ -220,6 +220,9 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 		error = policy_check_inputs(&sandbox->policy, files_bytes(&files), err);
 	if (!error)
 		error = encode(sandbox, job, &files, err);
+	if (!error)
+		error = audit_code_make(sandbox->audit, job->request.source,
+					job->request.source_len, &job->code, err);
 	files_free(&files);
 	return error;
 }
@@ -243,5 +246,6 @@ void job_free(struct job *job)
 {
 	free(job->bytes);
 	job->bytes = NULL;
+	audit_code_free(&job->code);
 	close_fd(&job->output_fd);
 }

@@ -2,6 +2,7 @@
 #ifndef PSB_CORE_JOB_H
 #define PSB_CORE_JOB_H
 
+#include "audit/audit.h"
 #include "core/sandbox.h"
 #include "ipc/request.h"
 
@@ -13,7 +14,8 @@ struct job {
 	const struct policy *policy; /* the sandbox's */
 	uint8_t *bytes;              /* owned */
 	size_t len;
-	int output_fd; /* owned; -1: no output directory */
+	int output_fd;          /* owned; -1: no output directory */
+	struct audit_code code; /* owned; made when there is an audit log */
 };
 
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,

@@ -105,18 +105,6 @@ static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
 	json_close(w, '}');
 }
 
-static void put_how(struct json_writer *w, const char *how)
-{
-	json_open(w, '[');
-	while (*how) {
-		size_t len = strcspn(how, ",");
-
-		json_put_string(w, how, len);
-		how += len + (how[len] == ',');
-	}
-	json_close(w, ']');
-}
-
 void outcome_write_controls(struct json_writer *w, const struct control controls[CONTROL_COUNT])
 {
 	json_key(w, "controls");
@@ -127,7 +115,7 @@ void outcome_write_controls(struct json_writer *w, const struct control controls
 		json_key(w, "by");
 		json_put_text(w, control_by_name(controls[i].by));
 		json_key(w, "how");
-		put_how(w, controls[i].how);
+		json_put_list(w, controls[i].how);
 		json_close(w, '}');
 	}
 	json_close(w, '}');

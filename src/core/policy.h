@@ -121,7 +121,6 @@ void name_list_free(struct name_list *list);
 void policy_write(struct json_writer *writer, const struct policy *policy,
 		  const struct psb_limits *limits);
 int policy_digest(struct policy *policy, struct psb_error *err);
-void policy_write_list(struct json_writer *writer, const char *list); /* "a,b" as an array */
 
 /* policy_call.c: the rules for one call. PSB_E_POLICY says which rule and whose. */
 int policy_check_call(const struct policy *policy, const struct psb_request *request,

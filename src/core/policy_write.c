@@ -9,19 +9,6 @@
 #include "core/policy.h"
 #include "core/sha256.h"
 
-void policy_write_list(struct json_writer *writer, const char *list)
-{
-	json_open(writer, '[');
-	while (list && *list) {
-		size_t len = strcspn(list, ",");
-
-		if (len > 0)
-			json_put_string(writer, list, len);
-		list += len + (list[len] == ',');
-	}
-	json_close(writer, ']');
-}
-
 static void write_imports(struct json_writer *writer, const struct policy *policy)
 {
 	static const char *const modes[] = {"deny", "allow", "off"};
@@ -31,7 +18,7 @@ static void write_imports(struct json_writer *writer, const struct policy *polic
 	json_key(writer, "mode");
 	json_put_text(writer, modes[policy->import_mode]);
 	json_key(writer, "names");
-	policy_write_list(writer, policy->import_list);
+	json_put_list(writer, policy->import_list);
 	json_close(writer, '}');
 }
 

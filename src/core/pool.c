@@ -4,6 +4,7 @@
  * instance or another engine.
  */
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -80,6 +81,18 @@ int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
 	return 0;
 }
 
+/* Why an instance failed, as its engine knows it; "" if it does not. */
+static void note_failure(struct psb_sandbox *sandbox, const struct engine_instance *instance)
+{
+	const char *text = sandbox->ops->failure ? sandbox->ops->failure(instance) : "";
+
+	sandbox->metrics.instances_failed++;
+	(void)snprintf(sandbox->pool_failure, sizeof(sandbox->pool_failure), "%s", text);
+	logger_say(&sandbox->logger, PSB_LOG_WARNING,
+		   "engine %s: an instance ended before it was ready%s%s", sandbox->ops->name,
+		   *text ? ": " : "", text);
+}
+
 /* Frees the instances that failed on their way; PSB_E_ENGINE when too many did in a row. */
 static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 {
@@ -94,13 +107,16 @@ static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 			continue;
 		}
 		pool_remove(sandbox, i);
+		note_failure(sandbox, instance);
 		sandbox->ops->recycle(instance);
 		sandbox->pool_failures++;
 	}
 	if (sandbox->pool_failures < MAX_FAILURES)
 		return 0;
-	return psb_fail(err, PSB_E_ENGINE, 0, "%u instances in a row ended before they were ready",
-			sandbox->pool_failures);
+	return psb_fail(err, PSB_E_ENGINE, 0,
+			"%u instances in a row ended before they were ready%s%s",
+			sandbox->pool_failures, sandbox->pool_failure[0] ? ": " : "",
+			sandbox->pool_failure);
 }
 
 int pool_turn(struct psb_sandbox *sandbox, struct psb_error *err)

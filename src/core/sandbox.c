@@ -24,6 +24,7 @@
 #define STANDARD_PYTHON "/usr/bin/python3"
 #define MAX_PATH_BYTES 4095u
 #define MAX_WAIT_MS UINT64_C(86400000)
+#define MAX_TENANT_BYTES 255u
 #define STANDARD_QUEUE 1024u
 #define MAX_QUEUE 1000000u
 
@@ -67,7 +68,8 @@ static int copy_texts(struct psb_sandbox *sandbox, const struct psb_options *opt
 	if (!error)
 		error = copy_text("preload", options->preload, 1024, "", &sandbox->preload, err);
 	if (!error)
-		error = copy_text("tenant", options->tenant, 255, "default", &sandbox->tenant, err);
+		error = copy_text("tenant", options->tenant, MAX_TENANT_BYTES, "default",
+				  &sandbox->tenant, err);
 	if (error)
 		return error;
 	sandbox->libexec = libexec_find(options->libexec);
@@ -148,6 +150,31 @@ static void start_engine(struct psb_sandbox *sandbox)
 	}
 }
 
+static int set_logger(struct psb_sandbox *sandbox, const struct psb_options *options,
+		      struct psb_error *err)
+{
+	if (options->log_level > PSB_LOG_DEBUG)
+		return psb_fail(err, PSB_E_INVALID, 0,
+				"log_level: %u is no value of enum psb_log_level",
+				options->log_level);
+	sandbox->logger.say = options->log;
+	sandbox->logger.context = options->log_context;
+	sandbox->logger.level = options->log_level ? options->log_level : PSB_LOG_INFO;
+	return 0;
+}
+
+/* First of all, so that whatever else is wrong with the call can be recorded. */
+static int open_audit(struct psb_sandbox *sandbox, const struct psb_options *options,
+		      struct psb_error *err)
+{
+	const char *tenant = options->tenant && *options->tenant ? options->tenant : "default";
+	int error = options_check_text("tenant", tenant, MAX_TENANT_BYTES, err);
+
+	if (error)
+		return error;
+	return audit_open(options->audit, tenant, &sandbox->logger, &sandbox->audit, err);
+}
+
 static int build(struct psb_sandbox *sandbox, const struct psb_options *options,
 		 struct psb_error *err)
 {
@@ -159,9 +186,14 @@ static int build(struct psb_sandbox *sandbox, const struct psb_options *options,
 		error = options_copy("struct psb_options", options, options->size, &copy,
 				     sizeof(copy), err);
 	if (!error)
+		error = set_logger(sandbox, &copy, err);
+	if (!error)
+		error = open_audit(sandbox, &copy, err);
+	if (!error)
 		error = copy_options(sandbox, &copy, err);
 	if (error)
 		return error;
+	audit_set_policy(sandbox->audit, sandbox->policy.name, sandbox->policy.sha256);
 	return choose_candidates(sandbox, err);
 }
 
@@ -169,7 +201,8 @@ static struct psb_sandbox *new_sandbox(const struct engine_ops *const *engines)
 {
 	struct psb_sandbox *sandbox = calloc(1, sizeof(*sandbox));
 
-	if (!sandbox || pthread_mutex_init(&sandbox->lock, NULL) != 0) {
+	if (!sandbox || pthread_mutex_init(&sandbox->lock, NULL) != 0 ||
+	    logger_init(&sandbox->logger) != 0) {
 		free(sandbox);
 		return NULL;
 	}
@@ -187,6 +220,7 @@ static struct psb_sandbox *new_sandbox(const struct engine_ops *const *engines)
 int sandbox_plan_with(const struct psb_options *options, const struct engine_ops *const *engines,
 		      psb_sandbox **out, struct psb_error *err)
 {
+	struct psb_error reason = {.message = ""};
 	struct psb_sandbox *sandbox;
 	int error;
 
@@ -195,12 +229,36 @@ int sandbox_plan_with(const struct psb_options *options, const struct engine_ops
 	sandbox = new_sandbox(engines);
 	if (!sandbox)
 		return psb_fail(err, PSB_E_MEMORY, 0, "sandbox: out of memory");
-	error = build(sandbox, options, err);
-	if (error)
+	error = build(sandbox, options, &reason);
+	if (error) {
+		(void)sandbox_refuse(sandbox, "psb_open", NULL, &reason, err);
 		psb_close(sandbox);
-	else
-		*out = sandbox;
-	return error;
+		return error;
+	}
+	logger_flush(&sandbox->logger);
+	*out = sandbox;
+	return 0;
+}
+
+/* The struct may be older than its tag. */
+static const char *tag_of(const struct psb_request *request)
+{
+	size_t end = offsetof(struct psb_request, tag) + sizeof(request->tag);
+
+	return request && request->size >= end ? request->tag : NULL;
+}
+
+int sandbox_refuse(struct psb_sandbox *sandbox, const char *call, const struct psb_request *request,
+		   const struct psb_error *reason, struct psb_error *err)
+{
+	sandbox_relock(sandbox);
+	metrics_refused(&sandbox->metrics, reason->code);
+	audit_refused(sandbox->audit, call, tag_of(request), reason);
+	logger_say(&sandbox->logger, PSB_LOG_INFO, "%s is refused: %s", call, reason->message);
+	sandbox_unlock(sandbox);
+	if (err)
+		*err = *reason;
+	return reason->code;
 }
 
 int sandbox_open_with(const struct psb_options *options, const struct engine_ops *const *engines,
@@ -208,9 +266,11 @@ int sandbox_open_with(const struct psb_options *options, const struct engine_ops
 {
 	int error = sandbox_plan_with(options, engines, out, err);
 
-	if (!error)
-		start_engine(*out);
-	return error;
+	if (error)
+		return error;
+	start_engine(*out);
+	logger_flush(&(*out)->logger);
+	return 0;
 }
 
 int psb_open(const struct psb_options *options, psb_sandbox **out, struct psb_error *err)
@@ -301,6 +361,10 @@ void psb_close(psb_sandbox *sandbox)
 		return;
 	watch_close(&sandbox->watch);
 	free_waiters(sandbox);
+	if (sandbox->owner == getpid())
+		logger_flush(&sandbox->logger);
+	logger_free(&sandbox->logger);
+	audit_close(sandbox->audit);
 	policy_free(&sandbox->policy);
 	free(sandbox->engine_wish);
 	free(sandbox->rung);

@@ -5,7 +5,9 @@
  * execute.c and async.c (the two ways to call) and watch.c (the host's descriptor).
  *
  * Locking: everything below `lock` is only touched while it is held. It is never held while a
- * thread waits, while a callback runs or while an outcome is put together.
+ * thread waits, while a callback runs or while an outcome is put together; the one file that is
+ * written under it is the audit log, before a run begins. Locks of the logger and of the audit log
+ * are taken inside of it.
  */
 #ifndef PSB_CORE_SANDBOX_H
 #define PSB_CORE_SANDBOX_H
@@ -16,12 +18,15 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "audit/audit.h"
 #include "core/clock.h"
+#include "core/logger.h"
 #include "core/outcome.h"
 #include "core/plan.h"
 #include "core/policy.h"
 #include "engines/engine.h"
 #include "host_probe/speculation.h"
+#include "metrics/metrics.h"
 
 #define SANDBOX_MAX_POOL 64u
 #define SANDBOX_MAX_ENGINES 8u
@@ -73,7 +78,9 @@ struct psb_sandbox {
 	char *preload;
 	char *tenant;
 	char *libexec;
-	uint32_t pool_size; /* ready instances, and the most that run at once */
+	struct logger logger;
+	struct audit *audit; /* NULL: none */
+	uint32_t pool_size;  /* ready instances, and the most that run at once */
 	bool single_use;
 	uint32_t queue_length;
 	uint64_t queue_timeout_us; /* 0: none */
@@ -90,6 +97,7 @@ struct psb_sandbox {
 	size_t warming;      /* psb_warm() calls in progress */
 	size_t ready_told;   /* how many ready instances they know of */
 	struct watch watch;
+	struct metrics metrics;
 
 	struct speculation host;
 	bool host_known;
@@ -108,6 +116,7 @@ struct psb_sandbox {
 	size_t spent_count;
 	bool refill_due;        /* a synchronous call left the refill to the next one */
 	uint32_t pool_failures; /* in a row, before READY */
+	char pool_failure[400]; /* why the last one failed; "" if unknown */
 	struct outcome_fallback fallback[OUTCOME_MAX_FALLBACKS];
 	size_t fallback_count;
 	size_t probe_failures; /* leading entries of fallback that stand for good */
@@ -121,6 +130,9 @@ int sandbox_open_with(const struct psb_options *options, const struct engine_ops
 int sandbox_plan_with(const struct psb_options *options, const struct engine_ops *const *engines,
 		      psb_sandbox **out, struct psb_error *err);
 
+/* A call that cannot be accepted: goes into the audit log, the metrics and `err`. Gives its code. */
+int sandbox_refuse(struct psb_sandbox *sandbox, const char *call, const struct psb_request *request,
+		   const struct psb_error *reason, struct psb_error *err);
 int sandbox_check_owner(const struct psb_sandbox *sandbox, struct psb_error *err);
 /* Takes the lock. PSB_E_FORKED in a process that did not open the sandbox. */
 int sandbox_lock(struct psb_sandbox *sandbox, struct psb_error *err);

@@ -88,11 +88,32 @@ static enum readiness find_ready(struct psb_sandbox *sandbox)
 	return IS_READY;
 }
 
+/* Without its record in the audit log nothing runs. */
+static void refuse(struct psb_sandbox *sandbox, struct task *task, const char *reason)
+{
+	TAILQ_REMOVE(&sandbox->queue, task, link);
+	task_end_unrun(sandbox, task, PSB_UNAVAILABLE, "AuditLog", reason);
+}
+
 static void start(struct psb_sandbox *sandbox, struct task *task)
 {
+	const struct audit_run run = {
+		.id = task->job.id,
+		.tag = task->job.request.tag,
+		.code = &task->job.code,
+		.inputs_bytes = task->job.request.inputs ? task->job.request.inputs_len : 0,
+		.file_count = task->job.request.file_count,
+		.limits = &task->job.limits,
+		.plan = &sandbox->plan,
+	};
 	struct psb_error reason = {.message = ""};
-	struct engine_instance *instance = pool_take(sandbox);
+	struct engine_instance *instance;
 
+	if (audit_accepted(sandbox->audit, &run, &reason)) {
+		refuse(sandbox, task, reason.message);
+		return;
+	}
+	instance = pool_take(sandbox);
 	if (sandbox->ops->start(instance, &task->job.limits, task->job.bytes, task->job.len,
 				&reason) == 0) {
 		TAILQ_REMOVE(&sandbox->queue, task, link);
@@ -100,6 +121,9 @@ static void start(struct psb_sandbox *sandbox, struct task *task)
 		return;
 	}
 	sandbox->ops->recycle(instance);
+	audit_not_started(sandbox->audit, &run, reason.message);
+	logger_say(&sandbox->logger, PSB_LOG_WARNING, "run %s: engine %s did not take it: %s",
+		   task->job.id, sandbox->ops->name, reason.message);
 	if (++task->starts < MAX_STARTS)
 		return;
 	task->starts = 0;

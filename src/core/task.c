@@ -72,7 +72,8 @@ void task_begin(struct psb_sandbox *sandbox, struct task *task, struct engine_in
 	}
 }
 
-/* An asynchronous task is owed an outcome whatever happens. Without memory it has no text. */
+/* An asynchronous task is owed an outcome whatever happens, and the audit log an end. Without memory
+ * it has no text. */
 static void excuse(struct task *task)
 {
 	struct psb_outcome *outcome = task->outcome;
@@ -87,9 +88,12 @@ static void excuse(struct task *task)
 static void end(struct psb_sandbox *sandbox, struct task *task)
 {
 	task->state = TASK_DONE;
+	metrics_outcome(&sandbox->metrics, task->outcome);
+	logger_say(&sandbox->logger, PSB_LOG_DEBUG, "run %s: %s after %llu us", task->job.id,
+		   psb_status_name(task->outcome->verdict.status),
+		   (unsigned long long)task->outcome->wall_us);
 	if (!task_is_async(task))
 		return;
-	excuse(task);
 	sandbox->async_count--;
 	sandbox->waiting_count++;
 	TAILQ_INSERT_TAIL(&sandbox->done, task, link);
@@ -113,6 +117,7 @@ void task_end_unrun(struct psb_sandbox *sandbox, struct task *task, int status, 
 	/* Without memory its status still stands: it is right, only the text is missing. */
 	if (task_is_async(task))
 		task->error = 0;
+	audit_ended(sandbox->audit, outcome);
 	end(sandbox, task);
 }
 
@@ -188,6 +193,8 @@ void task_drive(struct psb_sandbox *sandbox, struct task *task)
 	task->busy = true;
 	sandbox_unlock(sandbox);
 	task_conclude(task);
+	excuse(task);
+	audit_ended(sandbox->audit, task->outcome);
 	sandbox_relock(sandbox);
 	task->busy = false;
 	leave(sandbox, task);
@@ -204,8 +211,20 @@ uint64_t task_deadline(const struct task *task)
 	return task->state == TASK_COLLECTING ? task->collect_until_us : task->run.deadline_us;
 }
 
+/* Not for one whose end has been recorded already. */
+static void record_abort(struct psb_sandbox *sandbox, struct task *task)
+{
+	struct psb_outcome *outcome = task->outcome;
+
+	outcome->verdict = (struct verdict){.status = PSB_CANCELLED, .limit = LIMIT_NONE};
+	(void)outcome_set_error(outcome, "Cancelled", "the sandbox was closed");
+	audit_ended(sandbox->audit, outcome);
+}
+
 void task_abort(struct psb_sandbox *sandbox, struct task *task)
 {
+	if (task->state != TASK_DONE)
+		record_abort(sandbox, task);
 	if (task->state == TASK_RUNNING || task->state == TASK_COLLECTING) {
 		watch_forget_task(sandbox, task);
 		task->ops->recycle(task->run.instance);

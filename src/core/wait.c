@@ -63,6 +63,7 @@ void sandbox_unlock(struct psb_sandbox *sandbox)
 		ring_warming(sandbox);
 	watch_update(sandbox);
 	(void)pthread_mutex_unlock(&sandbox->lock);
+	logger_flush(&sandbox->logger);
 }
 
 static int new_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct psb_error *err)

@@ -101,6 +101,8 @@ struct engine_ops {
 	 * evidence is final. */
 	void (*stop)(struct engine_instance *instance, enum stop_reason reason);
 	void (*evidence)(const struct engine_instance *instance, struct evidence *out);
+	/* Why an instance is FAILED: one line, "" if unknown. May be NULL. */
+	const char *(*failure)(const struct engine_instance *instance);
 	/* After ENDED: a directory descriptor of the dead guest's workspace, which the caller
 	 * closes; PSB_E_BUSY while the last guest process is not dead yet (call again at the next
 	 * news); or another error with err. */

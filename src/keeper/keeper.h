@@ -148,6 +148,7 @@ void starts_turn(struct keeper *keeper);
 
 /* scout.c: learns what a request touches. False when there is none to wait for. */
 bool scout_begin(struct keeper *keeper);
+void scout_hello(struct keeper *keeper);
 void scout_ready(struct keeper *keeper);
 void scout_done(struct keeper *keeper, pid_t sender);
 void scout_over(struct keeper *keeper); /* it has been reaped */

@@ -141,6 +141,17 @@ static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *repl
 	}
 }
 
+/* A zygote that cannot be heard is none: its death is told as such. A single-use one has become the
+ * guest and has closed its end. */
+static void zygote_lost(struct keeper *keeper)
+{
+	close_fd(&keeper->zygote_fd);
+	if (keeper->zygote_pid > 0)
+		(void)kill(keeper->zygote_pid, SIGKILL);
+	else if (!keeper->placed)
+		host_fail_template(keeper, "cage: the template's control channel was lost");
+}
+
 static void zygote_turn(struct keeper *keeper)
 {
 	struct spawn_reply reply;
@@ -152,7 +163,7 @@ static void zygote_turn(struct keeper *keeper)
 		rc = fdpass_receive(keeper->zygote_fd, &reply, sizeof(reply), &fd, 1, MSG_DONTWAIT,
 				    &sender);
 		if (rc == FDPASS_END)
-			close_fd(&keeper->zygote_fd);
+			zygote_lost(keeper);
 		if (rc == FDPASS_END || rc == FDPASS_EMPTY)
 			return;
 		if (rc >= 0)

@@ -260,6 +260,8 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 	}
 	slot->guest_pid = pid;
 	slot->workspace_fd = workspace_fd;
+	if (slot->scout)
+		scout_hello(keeper);
 	if (pid == keeper->zygote_pid)
 		adopt_zygote(keeper, slot);
 }

@@ -357,6 +357,11 @@ static void fake_stop(struct engine_instance *instance, enum stop_reason reason)
 		end(instance);
 }
 
+static const char *fake_failure(const struct engine_instance *instance)
+{
+	return instance->tmpl ? "the script says\nso" : "";
+}
+
 static void fake_evidence(const struct engine_instance *instance, struct evidence *out)
 {
 	*out = fake_scripts[instance->tmpl->index].evidence;
@@ -434,6 +439,7 @@ static void fake_template_abandon(struct engine_template *tmpl)
 		.has_news = fake_has_news,                                                         \
 		.pump = fake_pump,                                                                 \
 		.stop = fake_stop,                                                                 \
+		.failure = fake_failure,                                                           \
 		.evidence = fake_evidence,                                                         \
 		.workspace = fake_workspace,                                                       \
 		.recycle = fake_recycle,                                                           \

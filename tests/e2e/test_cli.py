@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ["run", "engines", "policy", "doctor", "demo", "bench"]
+COMMANDS = ["run", "engines", "policy", "doctor", "audit", "demo", "bench"]
 
 
 # Help and version

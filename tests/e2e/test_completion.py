@@ -22,7 +22,7 @@ FISH = "source {completions}/pysandbox.fish; complete -C '{words} {last}'"
 ZSH = r"""
 zmodload zsh/zpty
 zpty z zsh -f -i
-zpty -w z "fpath=({completions} \$fpath); autoload -Uz compinit; compinit -D -u; PS1=; LISTMAX=0; COLUMNS=300; print re''ady"
+zpty -w z "fpath=({completions} \$fpath); autoload -Uz compinit; compinit -D -u; PS1=; LISTMAX=0; COLUMNS=300; LINES=200; print re''ady"
 zpty -r z out '*ready*' >/dev/null
 zpty -n -w z "{words} {last}"$'\t\t'
 repeat 200; do sleep 0.02; zpty -rt z more && out+=$more; [[ $out == *{wanted}* ]] && sleep 0.3 && break; done

@@ -1,14 +1,20 @@
-/* Lets the n-th of the wrapped calls fail. The counter is shared with forked children. */
+/* Lets the n-th of the wrapped calls fail; what is known of that is shared with forked children, and
+ * with other processes through a file. */
 #ifndef PSB_INJECT_H
 #define PSB_INJECT_H
 
 #include <stdbool.h>
 
-/* From now on, the call number `n` (from 0) fails once; calls are only counted while armed. */
-void inject_begin(long n);
-void inject_arm(bool armed);
-long inject_count(void);        /* calls so far */
-const char *inject_fired(void); /* the function that failed, or NULL */
-long inject_alive(void);        /* allocations minus frees, of the wrapped callers */
+struct inject {
+	long target; /* the call number, from 0, that fails; -1: none */
+	long count;  /* calls so far, while armed */
+	long alive;  /* allocations minus frees, of the wrapped callers */
+	bool armed;
+	char fired[32]; /* the function that failed, or "" */
+	void *caller;
+};
+
+/* Maps the file, made if it is not there. With `use` the wrappers of this process go by it. */
+struct inject *inject_open(const char *path, bool use);
 
 #endif

@@ -8,7 +8,9 @@
  *
  *   test_inject library|keeper FOLDER [FIRST [STEP]]
  *
- * FOLDER holds pysandbox-keeper and psb, for the keeper's turn also the files `inject`, `fired`.
+ * The ordinary run takes every STEP-th call; PSB_INJECT_STEP=1 in the environment takes all.
+ *
+ * FOLDER holds pysandbox-keeper and psb; for the keeper's turn also the file `inject`.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,7 +27,7 @@
 #include "inject.h"
 #include "pysandbox.h"
 
-enum { FETCH_MS = 15000, HANG_S = 20 };
+enum { FETCH_MS = 20000, HANG_S = 30 };
 
 /* What the guest sees of its cage. Two runs in the same cage give the same text. */
 static const char look[] =
@@ -60,7 +62,8 @@ static const char look[] =
 	"    'uid': os.getuid() >= 1001 or os.getuid(), 'cwd': os.getcwd(), 'name': "
 	"os.uname()[1],\n"
 	"    'space': [space.f_blocks * space.f_frsize, space.f_files],\n"
-	"    'limits': [resource.getrlimit(n) for n in range(16)],\n"
+	"    'limits': [resource.getrlimit(n) for n in range(16) if n != resource.RLIMIT_AS],\n"
+	"    'memory': 64 << 20 < resource.getrlimit(resource.RLIMIT_AS)[1] < 400 << 20,\n"
 	"}\n";
 static const char hog[] = "x = bytearray(300 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\n";
 static const char spin[] = "while True: pass\n";
@@ -84,15 +87,14 @@ struct tally {
 static void remove_outputs(void);
 
 static struct tally tally;
-static long current;
-static const char *failed_call = "?";
+static struct inject *inject;
 
 __attribute__((format(printf, 1, 2), noreturn)) static void bad(const char *format, ...)
 {
 	va_list args;
 
-	inject_arm(false);
-	printf("# call %ld (%s): ", current, in_library ? inject_fired() : failed_call);
+	inject->armed = false;
+	printf("# call %ld (%s, called from %p): ", inject->target, inject->fired, inject->caller);
 	va_start(args, format);
 	(void)vprintf(format, args);
 	va_end(args);
@@ -101,12 +103,18 @@ __attribute__((format(printf, 1, 2), noreturn)) static void bad(const char *form
 	exit(1);
 }
 
+static void set_armed(bool armed)
+{
+	if (in_library)
+		inject->armed = armed;
+}
+
 /* The wrapped calls are those of the library only when it is called from here. */
 #define ARMED(call)                                                                                \
 	(__extension__({                                                                           \
-		inject_arm(in_library);                                                            \
+		set_armed(in_library);                                                             \
 		__auto_type rc_ = (call);                                                          \
-		inject_arm(false);                                                                 \
+		set_armed(false);                                                                  \
 		rc_;                                                                               \
 	}))
 
@@ -308,9 +316,9 @@ static void session(void)
 		return;
 	}
 	use(sandbox);
-	inject_arm(in_library);
+	set_armed(true);
 	psb_close(sandbox);
-	inject_arm(false);
+	set_armed(false);
 	(void)alarm(0);
 }
 
@@ -326,59 +334,20 @@ static int open_descriptors(void)
 	return count;
 }
 
-static void write_number(long n)
-{
-	char path[700];
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "%s/inject", folder);
-	file = fopen(path, "w");
-	if (!file || fprintf(file, "%ld", n) < 0 || fclose(file) != 0)
-		bad("cannot write %s", path);
-}
-
-/* How many calls the keeper made, and which of them failed: it says so when it ends. */
-static long read_fired(void)
-{
-	static char name[64];
-	char path[700];
-	long count = -1;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "%s/fired", folder);
-	for (int tries = 0; tries < 300; tries++) {
-		file = fopen(path, "r");
-		if (file && fscanf(file, "%ld %63s", &count, name) == 2) {
-			(void)fclose(file);
-			(void)unlink(path);
-			failed_call = name;
-			return count;
-		}
-		if (file)
-			(void)fclose(file);
-		(void)poll(NULL, 0, 10);
-	}
-	failed_call = "the keeper ended early";
-	return -1;
-}
-
 /* Returns how many calls there were. */
 static long one(long n)
 {
 	int descriptors = open_descriptors();
-	long alive = inject_alive();
+	long alive;
 
-	current = n;
-	if (in_library)
-		inject_begin(n);
-	else
-		write_number(n);
+	*inject = (struct inject){.target = n, .alive = inject->alive};
+	alive = inject->alive;
 	session();
 	if (open_descriptors() != descriptors)
 		bad("%d descriptors became %d", descriptors, open_descriptors());
-	if (inject_alive() != alive)
-		bad("%ld pieces of memory leak", inject_alive() - alive);
-	return in_library ? inject_count() : read_fired();
+	if (in_library && inject->alive != alive)
+		bad("%ld pieces of memory leak", inject->alive - alive);
+	return inject->count;
 }
 
 static void check_reference(void)
@@ -418,10 +387,14 @@ static void remove_outputs(void)
 int main(int argc, char **argv)
 {
 	struct psb_engine_info info = {.size = sizeof(info)};
+	char path[600];
+	const char *wanted = getenv("PSB_INJECT_STEP");
 	long step = argc > 4 ? strtol(argv[4], NULL, 10) : 1;
 	long n = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 	long count;
 
+	if (wanted)
+		step = strtol(wanted, NULL, 10);
 	if (argc < 3 || step < 1)
 		return 2;
 	in_library = strcmp(argv[1], "library") == 0;
@@ -431,8 +404,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	(void)snprintf(level, sizeof(level), "%d", (int)info.level);
+	(void)snprintf(path, sizeof(path), "%.500s/inject", folder);
+	inject = inject_open(path, in_library);
 	make_outputs();
-	inject_begin(-1);
 	count = one(-1);
 	check_reference();
 	printf("# %ld calls\n", count);
@@ -441,6 +415,7 @@ int main(int argc, char **argv)
 	printf("# %ld sessions: %ld runs good, %ld calls refused, %ld unavailable, %ld lost\n",
 	       tally.sessions, tally.good, tally.errors, tally.unavailable, tally.lost);
 	printf("ok 1 - %s\n1..1\n", argv[1]);
+	(void)unlink(path);
 	remove_outputs();
 	return 0;
 }

@@ -24,7 +24,9 @@ class Options(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t)] + [(name, ctypes.c_char_p) for name in (
         "engine", "policy", "require", "python", "preload", "tenant", "libexec", "rung")] + [
         ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32),
-        ("queue_length", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("queue_timeout_ms", ctypes.c_uint64)]
+        ("queue_length", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("queue_timeout_ms", ctypes.c_uint64),
+        ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
+        ("log_level", ctypes.c_uint32), ("reserved_log", ctypes.c_uint32)]
 
 
 class Request(ctypes.Structure):

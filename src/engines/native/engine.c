@@ -23,6 +23,7 @@ const struct engine_ops native_engine = {
 	.pump = native_pump,
 	.stop = native_stop,
 	.evidence = native_evidence,
+	.failure = native_failure,
 	.workspace = native_workspace,
 	.recycle = native_recycle,
 	.template_close = native_template_close,

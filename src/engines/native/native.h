@@ -45,6 +45,7 @@ struct engine_instance {
 	struct slot_limits limits; /* of this run */
 	uint64_t start_us;
 	struct evidence evidence;
+	char failure[KEEPER_TEXT_BYTES]; /* the keeper's word on why it is FAILED */
 };
 
 /* keeper_process.c */
@@ -75,6 +76,7 @@ bool native_has_news(const struct engine_instance *instance);
 int native_pump(struct engine_instance *instance, const struct engine_sink *sink,
 		struct psb_error *err);
 void native_stop(struct engine_instance *instance, enum stop_reason reason);
+const char *native_failure(const struct engine_instance *instance);
 void native_evidence(const struct engine_instance *instance, struct evidence *out);
 int native_workspace(struct engine_instance *instance, struct psb_error *err);
 void native_recycle(struct engine_instance *instance);
