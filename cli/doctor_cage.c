@@ -14,7 +14,7 @@
 #define POLICY "{\"name\":\"doctor\",\"imports\":{\"mode\":\"off\"},\"require\":1}"
 /* A native instance is forked with them loaded: a third of the time. Other engines may lack some. */
 #define PRELOAD "ctypes,errno,fcntl,json,platform,re,resource,signal,socket"
-#define WARM_MS 60000u
+#define WARM_MS 30000u
 #define EXIT_CANCELLED 130
 
 static void copy_text(struct json_value value, char *out, size_t room)
@@ -218,14 +218,14 @@ int cage_open(struct cage *cage)
 	cage->claims = (struct claims){.all = cage->uncaged};
 	if (cage->uncaged)
 		return 0;
-	rc = open_sandbox(cage, &err);
+	rc = open_sandbox(cage, &err) ? CAGE_NONE : 0;
 	if (rc)
 		(void)snprintf(cage->reason, sizeof(cage->reason), "%s", err.message);
 	else
-		rc = learn_claims(cage);
+		rc = learn_claims(cage) ? CAGE_SICK : 0;
 	if (rc)
 		cage_close(cage);
-	return rc ? -1 : 0;
+	return rc;
 }
 
 void cage_close(struct cage *cage)
