@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -32,6 +33,12 @@
 #define SPAWN_FDS (SPAWN_PIPES + SPAWN_GROUPS)
 #define INIT_STACK_BYTES 4096
 #define WORK_ROOT "/sandbox"
+
+static struct hot_set hot_set; /* the keeper's, before instances are made */
+static bool scout;
+static bool populated;
+
+bool psb_kept;
 
 struct zygote {
 	int self_pidfd;
@@ -160,10 +167,62 @@ static int receive_spawn(struct spawn_message *message, int fds[SPAWN_FDS])
 	int count =
 		fdpass_receive(PSB_CONTROL_FD, message, sizeof(*message), fds, SPAWN_FDS, 0, NULL);
 
+	if (count == 1 && message->kind == SPAWN_HOT_SET)
+		return 0;
 	if (count < 0 || message->slot >= KEEPER_MAX_SLOTS ||
 	    count != (int)(message->groups ? SPAWN_FDS : SPAWN_PIPES))
 		return -1;
 	return 0;
+}
+
+static void take_hot_set(int fd)
+{
+	if (pread(fd, &hot_set, sizeof(hot_set), 0) != (ssize_t)sizeof(hot_set) ||
+	    hot_set.count > HOT_SPANS_MAX)
+		hot_set.count = 0;
+}
+
+/* Touches what an instance will need, in bulk and before it is needed. False where there is no hot
+ * set or the kernel is older than 5.14. */
+static bool populate(void)
+{
+	bool works = hot_set.count > 0;
+
+	for (uint32_t i = 0; i < hot_set.count && works; i++) {
+		const struct hot_span *span = &hot_set.spans[i];
+
+		/* A span may have been unmapped since. */
+		if (madvise((void *)(uintptr_t)span->address, (size_t)span->pages * 4096,
+			    (int)span->advice) < 0)
+			works = errno != EINVAL;
+	}
+	return works;
+}
+
+/* Early, so that what is touched on the way to READY is in the set too. */
+static void prepare_pages(const struct spawn_message *message, int request_fd)
+{
+	char go;
+
+	scout = message->kind == SPAWN_SCOUT;
+	if (!scout && !message->in_place)
+		populated = populate();
+	else if (scout && read(request_fd, &go, 1) != 1) /* the keeper has had its look */
+		_exit(1);
+}
+
+PyObject *psb_is_populated(PyObject *module, PyObject *args)
+{
+	(void)module;
+	(void)args;
+	return PyBool_FromLong(populated);
+}
+
+PyObject *psb_is_scout(PyObject *module, PyObject *args)
+{
+	(void)module;
+	(void)args;
+	return PyBool_FromLong(scout);
 }
 
 /* HELLO carries the workspace's descriptor: the keeper can read it when the guest is dead. */
@@ -271,8 +330,10 @@ static int confine(const struct zygote *zygote, const struct spawn_message *mess
 		return -1;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a new identity has cleared it */
 	workspace_fd = make_workspace(message, fault);
-	if (workspace_fd < 0 || say_hello(message->slot, workspace_fd, fault) < 0 ||
-	    restrict_files(zygote, message, fault) < 0 || place_descriptors(fds, fault) < 0 ||
+	if (workspace_fd < 0 || say_hello(message->slot, workspace_fd, fault) < 0)
+		return -1;
+	prepare_pages(message, fds[0]);
+	if (restrict_files(zygote, message, fault) < 0 || place_descriptors(fds, fault) < 0 ||
 	    jail_rlimits_apply(&limits, fault) < 0 || jail_caps_clear(fault) < 0)
 		return -1;
 	(void)signal(SIGCHLD, SIG_DFL);
@@ -346,6 +407,11 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	for (;;) {
 		if (receive_spawn(&message, fds) < 0)
 			_exit(0);
+		if (message.kind == SPAWN_HOT_SET) {
+			take_hot_set(fds[0]);
+			(void)close(fds[0]);
+			continue;
+		}
 		if (message.in_place)
 			break;
 		PyOS_BeforeFork();
@@ -365,7 +431,19 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	return PyLong_FromUnsignedLong(message.slot);
 }
 
-/* Tells the keeper that the instance is warm. After this the guest holds no socket. */
+/* Where there is a keeper, the host ends an instance when it has the end frame, the keeper a scout when it says so. An exit
+ * of our own would only start to tear this process down on the processor that the host needs for
+ * the answer. */
+void psb_await_stop(void)
+{
+	if (scout)
+		reply(SPAWN_SCOUTED, 0, NULL);
+	while (psb_kept)
+		(void)pause();
+}
+
+/* Tells the keeper that the instance is warm. After this the guest holds no socket, unless it is a
+ * scout, which runs nobody's program. */
 PyObject *psb_ready(PyObject *module, PyObject *args)
 {
 	unsigned int slot;
@@ -374,6 +452,7 @@ PyObject *psb_ready(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "I", &slot))
 		return NULL;
 	reply(SPAWN_READY, slot, NULL);
-	(void)close(PSB_CONTROL_FD);
+	if (!scout)
+		(void)close(PSB_CONTROL_FD);
 	Py_RETURN_NONE;
 }

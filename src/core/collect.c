@@ -45,6 +45,21 @@ static int fail_at(struct collector *c, const char *what)
 	return psb_fail(c->err, PSB_E_SYSTEM, errno, "output: %s \"%s\"", what, c->path);
 }
 
+/* What a guest can bring about by modes and kinds is left out; anything else is the host's trouble,
+ * and a file that is missing for it must not pass for one that was never there. */
+static int skip_or_fail(struct collector *c, const char *what)
+{
+	switch (errno) {
+	case EACCES:
+	case EPERM:
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+	case ENXIO: return 0;
+	default: return fail_at(c, what);
+	}
+}
+
 static int list_file(struct collector *c, uint64_t size)
 {
 	struct psb_outcome *outcome = c->outcome;
@@ -131,7 +146,11 @@ static int collect_file(struct collector *c, int source_fd, int target_fd, const
 	uint64_t real_bytes;
 	struct stat info;
 
-	if (from < 0 || fstat(from, &info) != 0 || !S_ISREG(info.st_mode))
+	if (from < 0)
+		return skip_or_fail(c, "open");
+	if (fstat(from, &info) != 0)
+		return fail_at(c, "look at");
+	if (!S_ISREG(info.st_mode))
 		return 0;
 	real_bytes = (uint64_t)info.st_blocks * 512;
 	if (real_bytes < (uint64_t)info.st_size)
@@ -153,7 +172,7 @@ static int collect_subdir(struct collector *c, int source_fd, int target_fd, con
 	auto_fd to = -1;
 
 	if (from < 0)
-		return 0;
+		return skip_or_fail(c, "open directory");
 	if (depth + 1 > FILES_MAX_DEPTH) {
 		c->over = true;
 		return 0;
@@ -175,9 +194,10 @@ static int collect_entry(struct collector *c, int source_fd, int target_fd, cons
 	int error = 0;
 
 	if (options_check_text("name", name, FILES_MAX_NAME_BYTES, NULL) ||
-	    c->path_len + name_len + 2 > sizeof(c->path) ||
-	    fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+	    c->path_len + name_len + 2 > sizeof(c->path))
 		return 0;
+	if (fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+		return skip_or_fail(c, "look into");
 	if (old_len > 0)
 		c->path[c->path_len++] = '/';
 	memcpy(c->path + c->path_len, name, name_len + 1);
@@ -189,6 +209,12 @@ static int collect_entry(struct collector *c, int source_fd, int target_fd, cons
 	c->path_len = old_len;
 	c->path[old_len] = '\0';
 	return error;
+}
+
+static const struct dirent *next_entry(DIR *dir)
+{
+	errno = 0;
+	return readdir(dir);
 }
 
 static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth)
@@ -203,7 +229,7 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 		close_fd(&fd);
 		return fail_at(c, "read directory");
 	}
-	while (!error && !c->over && (entry = readdir(dir))) {
+	while (!error && !c->over && (entry = next_entry(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		if (++c->entries > c->limits->workspace_files)
@@ -211,6 +237,8 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 		else
 			error = collect_entry(c, source_fd, target_fd, entry->d_name, depth);
 	}
+	if (!error && !c->over && errno != 0)
+		error = fail_at(c, "read directory");
 	(void)closedir(dir);
 	return error;
 }

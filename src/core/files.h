@@ -21,6 +21,7 @@ struct input_files {
 int files_load(const struct psb_request *request, const struct psb_limits *limits,
 	       struct input_files *out, struct psb_error *err);
 void files_free(struct input_files *files);
+uint64_t files_bytes(const struct input_files *files); /* of all of them together */
 
 /* Copies the workspace's regular files beneath output_fd and lists them in the outcome. *over is
  * set when a cap was passed; what was copied before stays. PSB_E_SYSTEM, PSB_E_MEMORY. */

@@ -2,17 +2,20 @@
 #ifndef PSB_CORE_JOB_H
 #define PSB_CORE_JOB_H
 
+#include "audit/audit.h"
 #include "core/sandbox.h"
 #include "ipc/request.h"
 
 struct job {
 	uint8_t token[REQUEST_TOKEN_BYTES];
 	char id[33];
-	struct psb_request request; /* complete; its pointers are the caller's */
-	struct psb_limits limits;   /* complete, those of this run */
-	uint8_t *bytes;             /* owned */
+	struct psb_request request;  /* complete; its pointers are the caller's */
+	struct psb_limits limits;    /* complete, those of this run */
+	const struct policy *policy; /* the sandbox's */
+	uint8_t *bytes;              /* owned */
 	size_t len;
-	int output_fd; /* owned; -1: no output directory */
+	int output_fd;          /* owned; -1: no output directory */
+	struct audit_code code; /* owned; made when there is an audit log */
 };
 
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,

@@ -20,10 +20,12 @@ const struct engine_ops microvm_engine = {
 	.state = microvm_state,
 	.start = microvm_start,
 	.pollfds = microvm_pollfds,
+	.has_news = microvm_has_news,
 	.pump = microvm_pump,
 	.stop = microvm_stop,
 	.evidence = microvm_evidence,
 	.workspace = microvm_workspace,
 	.recycle = microvm_recycle,
 	.template_close = microvm_template_close,
+	.template_abandon = microvm_template_abandon,
 };

@@ -126,6 +126,7 @@ size_t microvm_pollfds(const struct engine_instance *instance,
 	bool sending = instance->sent < sizeof(instance->command) + instance->request_len;
 	size_t count = 0;
 
+	/* The template's has all event pipes in it, this one's too. */
 	if (instance->state != INSTANCE_RUNNING || instance->pipe_ended) {
 		fds[count++] = (struct pollfd){.fd = instance->tmpl->epoll_fd, .events = POLLIN};
 		return count;
@@ -202,6 +203,11 @@ static void settle(struct engine_instance *instance)
 	vm->state = instance->pipe_ended ? VM_DYING : VM_DONE;
 }
 
+bool microvm_has_news(const struct engine_instance *instance)
+{
+	return instance->news;
+}
+
 int microvm_pump(struct engine_instance *instance, const struct engine_sink *sink,
 		 struct psb_error *err)
 {
@@ -209,6 +215,7 @@ int microvm_pump(struct engine_instance *instance, const struct engine_sink *sin
 	struct vm *vm = instance_vm(instance);
 
 	(void)err;
+	instance->news = false;
 	if (instance->state != INSTANCE_RUNNING)
 		return 0;
 	instance->sink = sink;
@@ -227,6 +234,7 @@ int microvm_pump(struct engine_instance *instance, const struct engine_sink *sin
 /* The worker's process is dead. */
 void instance_on_gone(struct engine_instance *instance)
 {
+	instance->news = true;
 	if (instance->state == INSTANCE_PREPARING || instance->state == INSTANCE_READY)
 		instance->state = INSTANCE_FAILED;
 	else if (instance->state == INSTANCE_RUNNING)
@@ -239,14 +247,20 @@ void microvm_stop(struct engine_instance *instance, enum stop_reason reason)
 {
 	if (instance->state != INSTANCE_RUNNING)
 		return;
-	instance->finished = reason == STOP_FINISHED;
-	instance->stopped = reason != STOP_FINISHED;
+	instance->finished = reason == STOP_FINISHED || reason == STOP_COLLECT;
+	instance->stopped = !instance->finished;
 	vm_interrupt(instance->tmpl, instance->slot);
 }
 
 void microvm_evidence(const struct engine_instance *instance, struct evidence *out)
 {
 	*out = instance->evidence;
+}
+
+void instance_free(struct engine_instance *instance)
+{
+	workspace_free(instance);
+	free(instance);
 }
 
 static bool may_serve_again(const struct engine_instance *instance)
@@ -281,5 +295,5 @@ void microvm_recycle(struct engine_instance *instance)
 		vm->state = VM_DYING;
 		vm_kill(instance->tmpl, instance->slot);
 	}
-	free(instance);
+	instance_free(instance);
 }

@@ -31,6 +31,8 @@ struct vm {
 	struct engine_instance *instance;
 };
 
+struct fetch;
+
 struct engine_template {
 	int control_fd;
 	int epoll_fd; /* control_fd and all event pipes */
@@ -59,7 +61,9 @@ struct engine_instance {
 	size_t request_len;
 	size_t sent; /* of command and request */
 	struct evidence evidence;
+	bool news;			/* since the last pump() or workspace() */
 	const struct engine_sink *sink; /* during pump() */
+	struct fetch *fetch;		/* of the workspace, once it was asked for */
 	bool files_made; /* workspace() has made a directory */
 };
 
@@ -74,6 +78,7 @@ int microvm_template_open(const struct plan *plan, struct engine_template **out,
 int microvm_turn(struct engine_template *tmpl, struct psb_error *err);
 int microvm_template_fd(const struct engine_template *tmpl);
 void microvm_template_close(struct engine_template *tmpl);
+void microvm_template_abandon(struct engine_template *tmpl);
 struct vm_limits microvm_limits(const struct psb_limits *limits);
 
 /* vm.c */
@@ -93,16 +98,19 @@ int microvm_start(struct engine_instance *instance, const struct psb_limits *lim
 		  const uint8_t *request, size_t request_len, struct psb_error *err);
 size_t microvm_pollfds(const struct engine_instance *instance,
 		       struct pollfd fds[ENGINE_MAX_POLLFDS]);
+bool microvm_has_news(const struct engine_instance *instance);
 int microvm_pump(struct engine_instance *instance, const struct engine_sink *sink,
 		 struct psb_error *err);
 void microvm_stop(struct engine_instance *instance, enum stop_reason reason);
 void microvm_evidence(const struct engine_instance *instance, struct evidence *out);
 void microvm_recycle(struct engine_instance *instance);
 void instance_on_gone(struct engine_instance *instance);
+void instance_free(struct engine_instance *instance);
 
 /* workspace.c */
 int microvm_workspace(struct engine_instance *instance, struct psb_error *err);
-void workspace_remove(struct engine_instance *instance);
+void workspace_remove(struct engine_instance *instance); /* with its files */
+void workspace_free(struct engine_instance *instance);   /* our memory and descriptors only */
 
 /* plan.c */
 void microvm_probe(const char *forced_rung, struct engine_probe *out);

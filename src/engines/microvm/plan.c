@@ -15,12 +15,11 @@
 #include "../../../guest/kernel/abi.h"
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "core/level.h"
 #include "host_probe/probe.h"
 #include "keeper/python_layout.h"
 #include "microvm.h"
 
-#define LEVEL_NESTED 8
-#define LEVEL_PLAIN 5
 #define BOOT_MEMORY_BYTES (UINT64_C(1) << 30)
 
 static bool lacks_capability(int kvm_fd, const char **name)
@@ -82,28 +81,6 @@ static char choose_rung(const struct host_facts *facts, const char *forced)
 	return forced[0];
 }
 
-void microvm_probe(const char *forced_rung, struct engine_probe *out)
-{
-	struct host_facts facts;
-	char rung;
-
-	*out = (struct engine_probe){0};
-	if (!probe_kvm(out->missing, sizeof(out->missing)))
-		return;
-	host_probe(&facts);
-	rung = choose_rung(&facts, forced_rung);
-	out->rung[0] = rung;
-	out->available = rung != '-';
-	out->level = rung <= 'B' ? LEVEL_NESTED : LEVEL_PLAIN;
-	if (!out->available)
-		(void)snprintf(out->missing, sizeof(out->missing), "seccomp or rung %.8s is missing",
-			       forced_rung ? forced_rung : "");
-	else if (!facts.namespaces)
-		(void)snprintf(out->missing, sizeof(out->missing),
-			       "user namespaces cannot be made: a worker is cut off by seccomp only; "
-			       "allow them (sysctl user.max_user_namespaces)");
-}
-
 static void set(struct plan *plan, enum plan_control control, enum control_by by, const char *how)
 {
 	plan->controls[control].by = by;
@@ -130,9 +107,44 @@ static void set_controls(struct plan *plan, bool nested)
 	    nested ? "virtual-machine,separate-process,namespaces"
 		   : "virtual-machine,separate-process");
 	set(plan, CONTROL_state_reset, BY_HYPERVISOR, "snapshot-restore");
-	set(plan, CONTROL_hardware_speculation, BY_ABSENT, "");
 	set(plan, CONTROL_imports, plan->import_mode == IMPORTS_OFF ? BY_ABSENT : BY_ADVISORY,
 	    plan->import_mode == IMPORTS_OFF ? "" : "import-hook");
+	plan->walls = WALL_HYPERVISOR | WALL_OWN_WORKER;
+	if (nested)
+		plan->walls |= WALL_JAILED_WORKER | WALL_NAMESPACES;
+	if (plan->single_use)
+		plan->walls |= WALL_FRESH_WORKER;
+}
+
+static int level_at(bool nested)
+{
+	struct plan plan = {.level = 0};
+
+	set_controls(&plan, nested);
+	return level_by_table(&plan);
+}
+
+
+void microvm_probe(const char *forced_rung, struct engine_probe *out)
+{
+	struct host_facts facts;
+	char rung;
+
+	*out = (struct engine_probe){0};
+	if (!probe_kvm(out->missing, sizeof(out->missing)))
+		return;
+	host_probe(&facts);
+	rung = choose_rung(&facts, forced_rung);
+	out->rung[0] = rung;
+	out->available = rung != '-';
+	out->level = out->available ? level_at(rung <= 'B') : 0;
+	if (!out->available)
+		(void)snprintf(out->missing, sizeof(out->missing), "seccomp or rung %.8s is missing",
+			       forced_rung ? forced_rung : "");
+	else if (!facts.namespaces)
+		(void)snprintf(out->missing, sizeof(out->missing),
+			       "user namespaces cannot be made: a worker is cut off by seccomp only; "
+			       "allow them (sysctl user.max_user_namespaces)");
 }
 
 static int check_memory(const struct psb_limits *limits, struct psb_error *err)
@@ -159,8 +171,6 @@ int microvm_plan(struct plan *plan, struct psb_error *err)
 		return rc;
 	set_controls(plan, nested);
 	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
-	plan->level = nested ? LEVEL_NESTED : LEVEL_PLAIN;
-	plan->engine = "microvm";
 	return 0;
 }
 

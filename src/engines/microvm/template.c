@@ -105,8 +105,12 @@ static void on_gone(struct engine_template *tmpl, const struct vmm_reply *messag
 		vm_free(tmpl, message->slot);
 }
 
+/* Whoever waits for it is to be asked again. */
 static void on_files(struct engine_template *tmpl, int *fd)
 {
+	for (uint32_t i = 0; i < tmpl->slots; i++)
+		if (tmpl->vms[i].instance)
+			tmpl->vms[i].instance->news = true;
 	if (tmpl->files_fd < 0)
 		tmpl->files_fd = take_fd(*fd);
 	tmpl->files_seen = true;
@@ -178,6 +182,8 @@ static void idle_turn(struct engine_template *tmpl, uint32_t slot)
 	struct idle_context idle = {tmpl, vm};
 	const struct events_sink sink = {ignore_data, on_idle_event, &idle};
 
+	if (vm->state == VM_DONE && vm->instance)
+		vm->instance->news = true; /* its workspace comes */
 	if (vm->state != VM_PREPARING && vm->state != VM_IDLE && vm->state != VM_DYING)
 		return;
 	if (vm_read_events(vm, 1, &sink) || vm->state == VM_DYING)
@@ -211,6 +217,27 @@ int microvm_template_fd(const struct engine_template *tmpl)
 	return tmpl->epoll_fd;
 }
 
+static void free_template(struct engine_template *tmpl)
+{
+	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
+		vm_free(tmpl, i);
+	close_fd(&tmpl->control_fd);
+	close_fd(&tmpl->files_fd);
+	close_fd(&tmpl->epoll_fd);
+	free(tmpl);
+}
+
+/* A child's copies only: the epoll set and all processes are the parent's. */
+void microvm_template_abandon(struct engine_template *tmpl)
+{
+	if (!tmpl)
+		return;
+	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
+		if (tmpl->vms[i].instance)
+			instance_free(tmpl->vms[i].instance);
+	free_template(tmpl);
+}
+
 /* The supervisor ends on our end of file, and all workers with it: wait until they have. */
 void microvm_template_close(struct engine_template *tmpl)
 {
@@ -225,10 +252,5 @@ void microvm_template_close(struct engine_template *tmpl)
 		while (poll(&gone, 1, CLOSE_WAIT_MS) > 0 && recv(tmpl->control_fd, &byte, 1, 0) > 0)
 			;
 	}
-	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
-		vm_free(tmpl, i);
-	close_fd(&tmpl->control_fd);
-	close_fd(&tmpl->files_fd);
-	close_fd(&tmpl->epoll_fd);
-	free(tmpl);
+	free_template(tmpl);
 }

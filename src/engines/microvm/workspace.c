@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,8 +23,12 @@
 #define READS_PER_TURN 16
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
+/* One fetch, over as many calls of workspace() as it takes. */
 struct fetch {
 	struct files_in in;
+	int dir_fd;
+	uint64_t deadline_us;
+	bool asked; /* VM_COLLECT was sent */
 	bool ended;
 	bool failed;
 };
@@ -49,28 +54,17 @@ static void on_event(void *context, uint32_t type, const uint8_t *data, size_t l
 	fetch->ended = true;
 }
 
-static int wait_ms(uint64_t deadline)
-{
-	uint64_t now = clock_us();
-
-	return now < deadline ? (int)((deadline - now) / 1000 + 1) : 0;
-}
-
-static int get_file_system(struct engine_instance *instance, uint64_t deadline,
-			   struct psb_error *err)
+/* 0 when it is there, PSB_E_BUSY while the supervisor was asked for it. */
+static int get_file_system(struct engine_instance *instance, struct psb_error *err)
 {
 	struct engine_template *tmpl = instance->tmpl;
-	struct pollfd wait = {.fd = tmpl->control_fd, .events = POLLIN};
 
-	if (!tmpl->files_seen)
-		(void)vm_ask_files(tmpl, instance->slot);
-	while (!tmpl->files_seen && !tmpl->dead) {
-		if (poll(&wait, 1, wait_ms(deadline)) == 0)
-			break;
-		(void)microvm_turn(tmpl, NULL);
-	}
 	if (tmpl->files_fd >= 0)
 		return 0;
+	if (!tmpl->files_seen && !tmpl->dead) {
+		(void)vm_ask_files(tmpl, instance->slot);
+		return psb_fail(err, PSB_E_BUSY, 0, "microvm: the workspace is not here yet");
+	}
 	return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 			"microvm: without user namespaces there is no place for the guest's files; "
 			"allow them or use the native engine");
@@ -138,21 +132,70 @@ void workspace_remove(struct engine_instance *instance)
 	instance->files_made = false;
 }
 
-static int fetch_files(struct engine_instance *instance, struct fetch *fetch, uint64_t deadline,
-		       struct psb_error *err)
+void workspace_free(struct engine_instance *instance)
 {
-	const struct events_sink sink = {on_data, on_event, fetch};
-	struct vm *vm = instance_vm(instance);
-	struct pollfd wait = {.fd = vm->event_fd, .events = POLLIN};
+	struct fetch *fetch = instance->fetch;
 
-	while (!fetch->ended) {
-		if (poll(&wait, 1, wait_ms(deadline)) == 0)
-			break;
-		if (!vm_read_events(vm, READS_PER_TURN, &sink))
-			break;
-	}
-	if (fetch->in.error == ENOSPC)
+	if (!fetch)
+		return;
+	files_in_close(&fetch->in);
+	close_fd(&fetch->dir_fd);
+	free(fetch);
+	instance->fetch = NULL;
+}
+
+static int begin(struct engine_instance *instance, struct psb_error *err)
+{
+	const struct vm_limits *limits = &instance->tmpl->limits;
+	struct fetch *fetch;
+
+	if (instance->fetch)
+		return 0;
+	if (instance->state != INSTANCE_ENDED || instance_vm(instance)->state != VM_DONE)
+		return psb_fail(err, PSB_E_ENGINE, 0, "microvm: the machine is gone");
+	fetch = calloc(1, sizeof(*fetch));
+	if (!fetch)
+		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "microvm: out of memory");
+	fetch->dir_fd = fetch->in.fd = -1;
+	fetch->in.bytes_allowed = limits->workspace_bytes * 2;
+	fetch->in.entries_allowed = limits->workspace_files + 1;
+	fetch->deadline_us = clock_us() + WAIT_US;
+	instance->fetch = fetch;
+	return 0;
+}
+
+static int ask(struct engine_instance *instance, struct psb_error *err)
+{
+	const struct vm_command command = {.magic = VM_COMMAND_MAGIC, .type = VM_COLLECT};
+	struct fetch *fetch = instance->fetch;
+	int rc;
+
+	if (fetch->asked)
+		return 0;
+	rc = get_file_system(instance, err);
+	if (rc < 0)
+		return rc;
+	fetch->dir_fd = make_directory(instance, err);
+	if (fetch->dir_fd < 0)
+		return fetch->dir_fd;
+	fetch->in.dir_fd = fetch->dir_fd;
+	if (write(instance_vm(instance)->command_fd, &command, sizeof(command)) !=
+	    (ssize_t)sizeof(command))
+		return psb_fail(err, PSB_E_ENGINE, errno, "microvm: the worker does not listen");
+	fetch->asked = true;
+	return 0;
+}
+
+static int receive(struct engine_instance *instance, struct psb_error *err)
+{
+	struct fetch *fetch = instance->fetch;
+	const struct events_sink sink = {on_data, on_event, fetch};
+	bool alive = vm_read_events(instance_vm(instance), READS_PER_TURN, &sink);
+
+	if (fetch->ended && fetch->in.error == ENOSPC)
 		return 0; /* what fitted is there; the collector meets the same limit */
+	if (alive && !fetch->ended && clock_us() < fetch->deadline_us)
+		return psb_fail(err, PSB_E_BUSY, 0, "microvm: the workspace is not here yet");
 	if (!fetch->ended || fetch->failed || !files_in_complete(&fetch->in))
 		return psb_fail(err, PSB_E_ENGINE, fetch->in.error,
 				"microvm: the guest did not hand over its workspace");
@@ -161,31 +204,12 @@ static int fetch_files(struct engine_instance *instance, struct fetch *fetch, ui
 
 int microvm_workspace(struct engine_instance *instance, struct psb_error *err)
 {
-	const struct vm_command command = {.magic = VM_COMMAND_MAGIC, .type = VM_COLLECT};
-	const struct vm_limits *limits = &instance->tmpl->limits;
-	uint64_t deadline = clock_us() + WAIT_US;
-	auto_free struct fetch *fetch = calloc(1, sizeof(*fetch));
-	struct vm *vm = instance_vm(instance);
-	auto_fd fd = -1;
-	int rc;
+	int rc = begin(instance, err);
 
-	if (!fetch)
-		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "microvm: out of memory");
-	if (instance->state != INSTANCE_ENDED || vm->state != VM_DONE)
-		return psb_fail(err, PSB_E_ENGINE, 0, "microvm: the machine is gone");
-	rc = get_file_system(instance, deadline, err);
-	if (rc < 0)
-		return rc;
-	fd = make_directory(instance, err);
-	if (fd < 0)
-		return fd;
-	if (write(vm->command_fd, &command, sizeof(command)) != (ssize_t)sizeof(command))
-		return psb_fail(err, PSB_E_ENGINE, errno, "microvm: the worker does not listen");
-	fetch->in = (struct files_in){.dir_fd = fd,
-				      .bytes_allowed = limits->workspace_bytes * 2,
-				      .entries_allowed = limits->workspace_files + 1,
-				      .fd = -1};
-	rc = fetch_files(instance, fetch, deadline, err);
-	files_in_close(&fetch->in);
-	return rc < 0 ? rc : take_fd(fd);
+	instance->news = false;
+	if (rc == 0)
+		rc = ask(instance, err);
+	if (rc == 0)
+		rc = receive(instance, err);
+	return rc < 0 ? rc : take_fd(instance->fetch->dir_fd);
 }

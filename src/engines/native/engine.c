@@ -19,10 +19,13 @@ const struct engine_ops native_engine = {
 	.state = native_state,
 	.start = native_start,
 	.pollfds = native_pollfds,
+	.has_news = native_has_news,
 	.pump = native_pump,
 	.stop = native_stop,
 	.evidence = native_evidence,
+	.failure = native_failure,
 	.workspace = native_workspace,
 	.recycle = native_recycle,
 	.template_close = native_template_close,
+	.template_abandon = native_template_abandon,
 };

@@ -89,6 +89,7 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 		return rc;
 	tmpl->slots = config->slots;
 	tmpl->limits = config->limits;
+	memset(tmpl->start_timers, -1, sizeof(tmpl->start_timers));
 	rc = keeper_start(config, plan->libexec, &tmpl->control_fd, err);
 	if (rc < 0)
 		return rc;
@@ -98,6 +99,7 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 
 static void instance_lost(struct engine_instance *instance)
 {
+	instance->news = true;
 	if (instance->state == INSTANCE_RUNNING) {
 		instance->evidence.ended = true;
 		instance->evidence.instance_lost = true;
@@ -117,17 +119,26 @@ static void die(struct engine_template *tmpl, const char *text)
 			instance_lost(tmpl->instances[i]);
 }
 
+void native_give_up(struct engine_template *tmpl, const char *text)
+{
+	die(tmpl, text);
+	for (uint32_t i = 0; i < tmpl->slots; i++)
+		if (tmpl->instances[i] && tmpl->instances[i]->state == INSTANCE_READY)
+			instance_lost(tmpl->instances[i]);
+}
+
 static void on_instance_message(struct engine_instance *instance,
 				const struct keeper_message *message, int *fd)
 {
+	instance->news = true;
 	switch (message->type) {
 	case KEEPER_READY:
 		if (instance->state == INSTANCE_PREPARING)
 			instance->state = INSTANCE_READY;
 		break;
 	case KEEPER_ARMED:
-		if (instance->arming)
-			native_begin(instance);
+		if (instance->arming && native_begin(instance, NULL) < 0)
+			instance_lost(instance);
 		break;
 	case KEEPER_ENDED:
 		instance->evidence = message->evidence;
@@ -137,7 +148,11 @@ static void on_instance_message(struct engine_instance *instance,
 		instance->workspace_seen = true;
 		instance->workspace_fd = take_fd(*fd);
 		break;
-	case KEEPER_SLOT_FAILED: instance_lost(instance); break;
+	case KEEPER_SLOT_FAILED:
+		(void)snprintf(instance->failure, sizeof(instance->failure), "%.*s",
+			       (int)sizeof(message->text) - 1, message->text);
+		instance_lost(instance);
+		break;
 	default: break;
 	}
 }
@@ -197,5 +212,7 @@ void native_template_close(struct engine_template *tmpl)
 	while (poll(&gone, 1, CLOSE_WAIT_MS) > 0 && recv(tmpl->control_fd, &byte, 1, 0) > 0)
 		;
 	close_fd(&tmpl->control_fd);
+	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++)
+		close_fd(&tmpl->start_timers[i]);
 	free(tmpl);
 }
