@@ -23,8 +23,9 @@ static const struct cli_option image_options[] = {
 
 static const struct cli_syntax image_syntax = {
 	.usage = "image build|list|verify [options]",
-	.about = "The microVM engine boots from an image: an interpreter with its packages, packed, "
-		 "started and stored. It is built on first use; here it can be built ahead.",
+	.about =
+		"The microVM engine boots from an image: an interpreter with its packages, packed, "
+		"started and stored. It is built on first use; here it can be built ahead.",
 	.options = image_options,
 	.option_count = sizeof(image_options) / sizeof(image_options[0]),
 	.word_offset = offsetof(struct image_args, word),

@@ -379,7 +379,7 @@ PSB_API int psb_engine_fits(const struct psb_options *options, size_t index,
 enum psb_image_action {
 	PSB_IMAGE_BUILD = 1, /* unless it is there */
 	PSB_IMAGE_REBUILD,
-	PSB_IMAGE_LIST,	 /* `progress` gets one line for each */
+	PSB_IMAGE_LIST,  /* `progress` gets one line for each */
 	PSB_IMAGE_VERIFY /* ... once all of it was read and found whole */
 };
 

@@ -58,11 +58,12 @@
 /* From GUEST_KERNEL_BASE. The first MiB (page and descriptor tables, exception stubs and their
  * stack) is for ring 0 only. */
 #define GUEST_BOOT_INFO_OFFSET 0x100000u /* struct boot_info, written once */
-#define GUEST_RUN_INFO_OFFSET 0x110000u	 /* struct run_info, written before every execution */
-#define GUEST_COMM_OFFSET 0x111000u	 /* struct comm */
-#define GUEST_OUTPUT_OFFSET 0x120000u	 /* output records, see struct output_record */
+#define GUEST_RUN_INFO_OFFSET 0x110000u  /* struct run_info, written before every execution */
+#define GUEST_COMM_OFFSET 0x111000u      /* struct comm */
+#define GUEST_OUTPUT_OFFSET 0x120000u    /* output records, see struct output_record */
 #define GUEST_OUTPUT_BYTES 0x40000u
-#define GUEST_KERNEL_IMAGE_OFFSET 0x200000u /* the kernel's ELF segments, struct kernel_header first */
+#define GUEST_KERNEL_IMAGE_OFFSET                                                                  \
+	0x200000u /* the kernel's ELF segments, struct kernel_header first */
 
 #define GUEST_BOOT_INFO (GUEST_KERNEL_BASE + GUEST_BOOT_INFO_OFFSET)
 #define GUEST_RUN_INFO (GUEST_KERNEL_BASE + GUEST_RUN_INFO_OFFSET)
@@ -105,7 +106,7 @@ enum host_call {
 #define HOST_PANIC_MAX_BYTES 512u
 
 enum exit_kind {
-	EXIT_CODE = 0,	 /* value: code of exit_group */
+	EXIT_CODE = 0,   /* value: code of exit_group */
 	EXIT_SIGNAL = 1, /* value: number of the fatal signal; address: fault address or 0 */
 };
 
@@ -113,8 +114,8 @@ enum output_stream {
 	STREAM_STDOUT = 1,
 	STREAM_STDERR = 2,
 	STREAM_RESULT = 3,
-	STREAM_FILES = 4,  /* collect: struct file_record, name, data; see there */
-	STREAM_IMAGE = 5,  /* reserved */
+	STREAM_FILES = 4, /* collect: struct file_record, name, data; see there */
+	STREAM_IMAGE = 5, /* reserved */
 };
 
 /* At GUEST_OUTPUT, one after the other, comm.output_used bytes in all. Padded to 8. */
@@ -137,8 +138,9 @@ struct file_record {
 struct guest_clock {
 	uint64_t base_tsc;
 	uint64_t multiplier;
-	uint64_t monotonic_base_ns; /* since the host's boot plus an offset of the execution's own */
-	uint64_t realtime_base_ns;  /* since the epoch */
+	uint64_t
+		monotonic_base_ns; /* since the host's boot plus an offset of the execution's own */
+	uint64_t realtime_base_ns; /* since the epoch */
 };
 
 #define GUEST_MAX_ARGS 64u
@@ -153,7 +155,7 @@ struct boot_info {
 	uint64_t pool_end;    /* while booting; run_info.pool_end counts later */
 	uint64_t xsave_mask;  /* for xsave and xrstor */
 	uint64_t xsave_bytes; /* size of such an area, aligned to 64; at most 16 KiB */
-	uint64_t hwcap;	      /* AT_HWCAP, AT_HWCAP2 */
+	uint64_t hwcap;       /* AT_HWCAP, AT_HWCAP2 */
 	uint64_t hwcap2;
 	uint8_t entropy[48];
 	struct guest_clock clock;
@@ -202,8 +204,8 @@ enum comm_limit {
 struct comm {
 	uint32_t kick_pending;
 	uint32_t output_used;
-	uint32_t limits_hit; /* enum comm_limit */
-	uint32_t unknown_calls;	    /* ENOSYS answers */
+	uint32_t limits_hit;        /* enum comm_limit */
+	uint32_t unknown_calls;     /* ENOSYS answers */
 	uint32_t last_unknown_call; /* its number */
 	uint32_t reserved;
 	uint64_t memory_peak_bytes; /* beyond the snapshot */

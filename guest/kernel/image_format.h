@@ -35,9 +35,9 @@ struct image_header {
 };
 
 struct image_node {
-	uint32_t mode;	 /* S_IFREG, S_IFDIR, S_IFLNK | permissions */
+	uint32_t mode;   /* S_IFREG, S_IFDIR, S_IFLNK | permissions */
 	uint32_t parent; /* node of the directory it is in; the root's is itself */
-	uint64_t size;	 /* bytes; for a directory: number of entries */
+	uint64_t size;   /* bytes; for a directory: number of entries */
 	uint64_t offset; /* file: data; link: target (no NUL, in names); directory: first entry's
 			  * index in the entry table */
 	int64_t mtime_s;

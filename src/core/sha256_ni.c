@@ -56,9 +56,10 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void one_block(__m128i *abef,
 	*cdgh = _mm_add_epi32(*cdgh, cdgh_before);
 }
 
-__attribute__((target("sha,sse4.1,ssse3"))) void
-sha256_ni_blocks(uint32_t state[8], const uint8_t *data, size_t blocks,
-		 const uint32_t constants[64])
+__attribute__((target("sha,sse4.1,ssse3"))) void sha256_ni_blocks(uint32_t state[8],
+								  const uint8_t *data,
+								  size_t blocks,
+								  const uint32_t constants[64])
 {
 	__m128i *low_at = (__m128i *)(void *)&state[0];
 	__m128i *high_at = (__m128i *)(void *)&state[4];

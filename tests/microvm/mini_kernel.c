@@ -28,8 +28,7 @@ static void exit_with(uint64_t kind, uint64_t value)
 
 static void emit(uint32_t stream, const char *text, uint32_t bytes)
 {
-	struct output_record *record =
-		(struct output_record *)(GUEST_OUTPUT + comm()->output_used);
+	struct output_record *record = (struct output_record *)(GUEST_OUTPUT + comm()->output_used);
 	char *data = (char *)(record + 1);
 
 	record->stream = stream;
@@ -81,7 +80,9 @@ static void lie_about_output(void)
 
 static void bad_calls(void)
 {
-	static const uint64_t ranges[][2] = {{0, 16}, {~UINT64_C(0) - 8, 64}, {GUEST_IMAGE_BASE, 16},
+	static const uint64_t ranges[][2] = {{0, 16},
+					     {~UINT64_C(0) - 8, 64},
+					     {GUEST_IMAGE_BASE, 16},
 					     {GUEST_POOL_BASE, ~UINT64_C(0)}};
 	uint64_t refused = 0;
 
@@ -91,12 +92,12 @@ static void bad_calls(void)
 	exit_with(EXIT_CODE, refused);
 }
 
-static const uint8_t spin_code[] = {0xeb, 0xfe};	       /* jmp . */
-static const uint8_t ud_code[] = {0x0f, 0x0b};	       /* ud2 */
-static const uint8_t null_code[] = {0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0}; /* mov 0x10,%rax */
+static const uint8_t spin_code[] = {0xeb, 0xfe};                               /* jmp . */
+static const uint8_t ud_code[] = {0x0f, 0x0b};                                 /* ud2 */
+static const uint8_t null_code[] = {0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0};    /* mov 0x10,%rax */
 static const uint8_t call_code[] = {0xb8, 7, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b}; /* syscall 7 */
-static const uint8_t cli_code[] = {0xfa, 0xf4, 0xeb, 0xfe}; /* cli; hlt */
-static const uint8_t port_code[] = {0xe6, 0x70, 0xeb, 0xfe}; /* out %al, $0x70 */
+static const uint8_t cli_code[] = {0xfa, 0xf4, 0xeb, 0xfe};                    /* cli; hlt */
+static const uint8_t port_code[] = {0xe6, 0x70, 0xeb, 0xfe};                   /* out %al, $0x70 */
 
 static struct guest_registers *obey(uint8_t letter)
 {
@@ -106,7 +107,8 @@ static struct guest_registers *obey(uint8_t letter)
 	case 'L': lie_about_output(); break;
 	case 'p': touch(GUEST_POOL_BASE + (UINT64_C(1) << 20), FAR_PAGES); break;
 	case 'h': touch(MEMORY_FAR, FAR_PAGES); break;
-	case 'k': (void)host_call(HOST_TIMER, 1000000, 1000000, 0);
+	case 'k':
+		(void)host_call(HOST_TIMER, 1000000, 1000000, 0);
 		return run_user(spin_code, sizeof(spin_code));
 	case 's': return run_user(spin_code, sizeof(spin_code));
 	case 'u': return run_user(ud_code, sizeof(ud_code));

@@ -146,9 +146,8 @@ static int close_place(void **state)
 static size_t put_file(uint8_t *to, uint32_t mode, const char *name, size_t name_bytes,
 		       const char *data)
 {
-	const struct file_record record = {.mode = mode,
-					   .name_bytes = (uint32_t)name_bytes,
-					   .data_bytes = strlen(data)};
+	const struct file_record record = {
+		.mode = mode, .name_bytes = (uint32_t)name_bytes, .data_bytes = strlen(data)};
 
 	memcpy(to, &record, sizeof(record));
 	memcpy(to + sizeof(record), name, name_bytes);
@@ -202,9 +201,8 @@ static void no_name_leads_outside(void **state)
 		const char *name;
 		size_t bytes;
 	} names[] = {
-		{"../f", 4}, {"/f", 2},	    {"..", 2},	   {".", 1},	{"d/../../f", 9},
-		{"", 0},     {"f\0g", 3},   {"d//f", 4},   {"f/", 2},	{"./f", 3},
-		{"d/", 2},   {"../in/f", 7},
+		{"../f", 4}, {"/f", 2},   {"..", 2}, {".", 1},   {"d/../../f", 9}, {"", 0},
+		{"f\0g", 3}, {"d//f", 4}, {"f/", 2}, {"./f", 3}, {"d/", 2},        {"../in/f", 7},
 	};
 	const struct place *place = *state;
 

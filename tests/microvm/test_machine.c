@@ -179,14 +179,14 @@ struct expectation {
 };
 
 static const struct expectation expectations[] = {
-	{'o', VM_EXITED, 0, 0},	      {'p', VM_EXITED, 0, 0},
-	{'h', VM_EXITED, 0, 0},	      {'k', VM_EXITED, 55, 0},
-	{'c', VM_EXITED, 107, 0},     {'u', VM_SIGNALLED, 0, SIGILL},
+	{'o', VM_EXITED, 0, 0},          {'p', VM_EXITED, 0, 0},
+	{'h', VM_EXITED, 0, 0},          {'k', VM_EXITED, 55, 0},
+	{'c', VM_EXITED, 107, 0},        {'u', VM_SIGNALLED, 0, SIGILL},
 	{'n', VM_SIGNALLED, 0, SIGSEGV}, {'x', VM_SIGNALLED, 0, SIGSEGV},
-	{'P', VM_SIGNALLED, 0, SIGILL},	 {'t', VM_SIGNALLED, 0, SIGSEGV},
+	{'P', VM_SIGNALLED, 0, SIGILL},  {'t', VM_SIGNALLED, 0, SIGSEGV},
 	{'i', VM_SIGNALLED, 0, SIGSEGV}, {'m', VM_SIGNALLED, 0, SIGBUS},
-	{'s', VM_WALL_FIRED, 0, 0},   {'w', VM_WALL_FIRED, 0, 0},
-	{'W', VM_EXITED, 0, 0},	      {'f', VM_WALL_FIRED, 0, 0},
+	{'s', VM_WALL_FIRED, 0, 0},      {'w', VM_WALL_FIRED, 0, 0},
+	{'W', VM_EXITED, 0, 0},          {'f', VM_WALL_FIRED, 0, 0},
 	{'L', VM_SIGNALLED, 0, SIGSEGV}, {'b', VM_EXITED, 5, 0},
 	{'g', VM_SIGNALLED, 0, SIGSEGV}, {'q', VM_SIGNALLED, 0, SIGABRT},
 };
@@ -204,9 +204,9 @@ static void every_end_is_told_and_undone(void **state)
 			if (seen.evidence.flags != wanted->flags ||
 			    seen.evidence.exit_code != wanted->exit_code ||
 			    seen.evidence.signal_number != wanted->signal_number)
-				fail_msg("'%c': flags %u exit %d signal %d at %#llx", wanted->letter,
-					 seen.evidence.flags, seen.evidence.exit_code,
-					 seen.evidence.signal_number,
+				fail_msg("'%c': flags %u exit %d signal %d at %#llx",
+					 wanted->letter, seen.evidence.flags,
+					 seen.evidence.exit_code, seen.evidence.signal_number,
 					 (unsigned long long)seen.evidence.address);
 			assert_is_snapshot(fixture);
 		}

@@ -14,7 +14,7 @@ struct events {
 	uint8_t head[sizeof(struct vm_event)];
 	uint32_t head_bytes;
 	struct vm_event event; /* valid when the head is whole */
-	uint32_t left;	       /* of the event's bytes */
+	uint32_t left;         /* of the event's bytes */
 	uint8_t small[EVENTS_SMALL_BYTES];
 	uint32_t small_bytes;
 	bool broken; /* the bytes made no sense: nothing is delivered any more */

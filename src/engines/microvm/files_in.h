@@ -12,7 +12,7 @@
 #define FILES_IN_DEPTH 16u
 
 struct files_in {
-	int dir_fd;		/* borrowed */
+	int dir_fd;             /* borrowed */
 	uint64_t bytes_allowed; /* that may still come */
 	uint64_t entries_allowed;
 	uint8_t head[sizeof(struct file_record)];
@@ -21,7 +21,7 @@ struct files_in {
 	char name[FILES_IN_NAME_BYTES + 1];
 	size_t name_bytes;
 	uint64_t left; /* of the data */
-	int fd;	       /* file that is being written, or -1 */
+	int fd;        /* file that is being written, or -1 */
 	int error;     /* errno of the first failure; nothing is taken after it */
 };
 

@@ -29,8 +29,7 @@ static uint32_t action_of(enum psb_image_action action)
 	return VMM_SERVE;
 }
 
-static int listen_to(int control_fd, psb_progress_fn progress, void *context,
-		     struct psb_error *err)
+static int listen_to(int control_fd, psb_progress_fn progress, void *context, struct psb_error *err)
 {
 	struct pollfd wait = {.fd = control_fd, .events = POLLIN};
 	struct vmm_reply reply;

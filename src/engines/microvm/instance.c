@@ -224,7 +224,8 @@ int microvm_pump(struct engine_instance *instance, const struct engine_sink *sin
 	if (!instance->pipe_ended &&
 	    !vm_read_events(vm, vm->gone ? LEFT_READS : READS_PER_TURN, &events)) {
 		instance->pipe_ended = true;
-		vm_kill(instance->tmpl, instance->slot); /* nonsense ends it; a dead one does not mind */
+		vm_kill(instance->tmpl,
+			instance->slot); /* nonsense ends it; a dead one does not mind */
 	}
 	instance->sink = NULL;
 	settle(instance);
@@ -270,9 +271,8 @@ static bool may_serve_again(const struct engine_instance *instance)
 
 	return vm->state == VM_DONE && !vm->gone && !instance->stopped &&
 	       !instance->tmpl->single_use && (evidence->exited || instance->finished) &&
-	       !evidence->signalled &&
-	       !evidence->wall_fired && !evidence->cpu_fired && !evidence->instance_lost &&
-	       vm->executions < MAX_EXECUTIONS &&
+	       !evidence->signalled && !evidence->wall_fired && !evidence->cpu_fired &&
+	       !evidence->instance_lost && vm->executions < MAX_EXECUTIONS &&
 	       instance->sent == sizeof(instance->command) + instance->request_len;
 }
 

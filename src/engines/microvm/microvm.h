@@ -21,7 +21,7 @@ struct vm {
 	enum vm_state state;
 	uint32_t generation;
 	uint32_t executions;
-	int command_fd;	     /* write end */
+	int command_fd;      /* write end */
 	int command_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	int event_fd;
 	bool gone; /* its process is dead; events may be left in the pipe */
@@ -53,7 +53,7 @@ struct engine_instance {
 	enum instance_state state;
 	bool stopped;  /* by us */
 	bool finished; /* ... after its end frame */
-	bool ended;   /* VM_ENDED came */
+	bool ended;    /* VM_ENDED came */
 	bool pipe_ended;
 	uint64_t start_us;
 	struct vm_command command;
@@ -61,10 +61,10 @@ struct engine_instance {
 	size_t request_len;
 	size_t sent; /* of command and request */
 	struct evidence evidence;
-	bool news;			/* since the last pump() or workspace() */
+	bool news;                      /* since the last pump() or workspace() */
 	const struct engine_sink *sink; /* during pump() */
-	struct fetch *fetch;		/* of the workspace, once it was asked for */
-	bool files_made; /* workspace() has made a directory */
+	struct fetch *fetch;            /* of the workspace, once it was asked for */
+	bool files_made;                /* workspace() has made a directory */
 };
 
 static inline struct vm *instance_vm(const struct engine_instance *instance)

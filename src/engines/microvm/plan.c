@@ -124,7 +124,6 @@ static int level_at(bool nested)
 	return level_by_table(&plan);
 }
 
-
 void microvm_probe(const char *forced_rung, struct engine_probe *out)
 {
 	struct host_facts facts;
@@ -139,12 +138,13 @@ void microvm_probe(const char *forced_rung, struct engine_probe *out)
 	out->available = rung != '-';
 	out->level = out->available ? level_at(rung <= 'B') : 0;
 	if (!out->available)
-		(void)snprintf(out->missing, sizeof(out->missing), "seccomp or rung %.8s is missing",
-			       forced_rung ? forced_rung : "");
-	else if (!facts.namespaces)
 		(void)snprintf(out->missing, sizeof(out->missing),
-			       "user namespaces cannot be made: a worker is cut off by seccomp only; "
-			       "allow them (sysctl user.max_user_namespaces)");
+			       "seccomp or rung %.8s is missing", forced_rung ? forced_rung : "");
+	else if (!facts.namespaces)
+		(void)snprintf(
+			out->missing, sizeof(out->missing),
+			"user namespaces cannot be made: a worker is cut off by seccomp only; "
+			"allow them (sysctl user.max_user_namespaces)");
 }
 
 static int check_memory(const struct psb_limits *limits, struct psb_error *err)
@@ -153,10 +153,11 @@ static int check_memory(const struct psb_limits *limits, struct psb_error *err)
 
 	if (limits->memory_bytes <= room && limits->workspace_bytes <= room - limits->memory_bytes)
 		return 0;
-	return psb_fail(err, PSB_E_UNSUPPORTED, 0,
-			"microvm: memory_bytes and workspace_bytes together are over %llu MiB; lower "
-			"them or use another engine",
-			(unsigned long long)(room >> 20));
+	return psb_fail(
+		err, PSB_E_UNSUPPORTED, 0,
+		"microvm: memory_bytes and workspace_bytes together are over %llu MiB; lower "
+		"them or use another engine",
+		(unsigned long long)(room >> 20));
 }
 
 int microvm_plan(struct plan *plan, struct psb_error *err)
@@ -191,8 +192,8 @@ static int find_cache(char *path, size_t room, struct psb_error *err)
 		return psb_fail(err, PSB_E_NOT_FOUND, 0,
 				"microvm: no place for images: set HOME or XDG_CACHE_HOME");
 	if (n < 0 || (size_t)n >= room)
-		return psb_fail(err, PSB_E_TOO_LARGE, 0, "microvm: the cache's path is over %zu bytes",
-				room - 1);
+		return psb_fail(err, PSB_E_TOO_LARGE, 0,
+				"microvm: the cache's path is over %zu bytes", room - 1);
 	return 0;
 }
 

@@ -70,9 +70,9 @@ int microvm_template_open(const struct plan *plan, struct engine_template **out,
 	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
 		tmpl->vms[i].command_fd = tmpl->vms[i].command_keep_fd = tmpl->vms[i].event_fd = -1;
 	tmpl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	rc = tmpl->epoll_fd < 0 ? psb_fail(err, PSB_E_SYSTEM, errno, "microvm: epoll: %s",
-					   strerror(errno))
-				: start(tmpl, plan, err);
+	rc = tmpl->epoll_fd < 0
+		     ? psb_fail(err, PSB_E_SYSTEM, errno, "microvm: epoll: %s", strerror(errno))
+		     : start(tmpl, plan, err);
 	if (rc < 0) {
 		microvm_template_close(tmpl);
 		return rc;

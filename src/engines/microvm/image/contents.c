@@ -22,12 +22,16 @@ struct search {
 	struct psb_error *err;
 };
 
-static const char *const library_dirs[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
-					   "/usr/local/lib", "/lib64", "/usr/lib64", "/usr/lib"};
+static const char *const library_dirs[] = {"/lib/x86_64-linux-gnu",
+					   "/usr/lib/x86_64-linux-gnu",
+					   "/usr/local/lib",
+					   "/lib64",
+					   "/usr/lib64",
+					   "/usr/lib"};
 
 /* Loaded by name at run time, by the C library, by threads or by ctypes. */
-static const char *const always[] = {"libc.so.6",  "libm.so.6",	 "libgcc_s.so.1",
-				     "libdl.so.2", "librt.so.1", "libpthread.so.0",
+static const char *const always[] = {"libc.so.6",    "libm.so.6",      "libgcc_s.so.1",
+				     "libdl.so.2",   "librt.so.1",     "libpthread.so.0",
 				     "libutil.so.1", "libstdc++.so.6", "libnss_files.so.2"};
 
 static int try_dir(const struct search *search, const char *dir, size_t dir_len, const char *name)
@@ -155,9 +159,8 @@ static int add_interpreter(struct tree *tree, const struct vmm_config *config,
 static int add_data(struct tree *tree, struct psb_error *err)
 {
 	static const char *const paths[] = {
-		"/usr/share/zoneinfo", "/usr/share/fonts",  "/usr/share/matplotlib",
-		"/etc/fonts",	       "/etc/ld.so.cache", "/etc/matplotlibrc",
-		"/etc/mime.types",
+		"/usr/share/zoneinfo", "/usr/share/fonts",  "/usr/share/matplotlib", "/etc/fonts",
+		"/etc/ld.so.cache",    "/etc/matplotlibrc", "/etc/mime.types",
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
@@ -171,8 +174,7 @@ static int add_data(struct tree *tree, struct psb_error *err)
 static int add_stand_ins(struct tree *tree, struct psb_error *err)
 {
 	static const char *const texts[][2] = {
-		{"/etc/passwd",
-		 "guest:x:1000:1000::/sandbox/workspace:/usr/sbin/nologin\n"},
+		{"/etc/passwd", "guest:x:1000:1000::/sandbox/workspace:/usr/sbin/nologin\n"},
 		{"/etc/group", "guest:x:1000:\n"},
 		{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n"},

@@ -59,7 +59,7 @@ __attribute__((format(printf, 2, 3))) static void add_path(struct sha256 *hash, 
 
 static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
 {
-	static const char *const parts[] = {"psb_start.py",  "psb_boot.py",	"psb_run.py",
+	static const char *const parts[] = {"psb_start.py",  "psb_boot.py",    "psb_run.py",
 					    "psb_errors.py", "psb_imports.py", "psb_values.py",
 					    "psb_warm.py",   "_psb.abi3.so"};
 	const char *version = config->python_version;
@@ -82,8 +82,8 @@ static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
 
 static int add_processor(struct sha256 *hash, int kvm_fd, struct psb_error *err)
 {
-	size_t bytes = sizeof(struct kvm_cpuid2) +
-		       MAX_CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2);
+	size_t bytes =
+		sizeof(struct kvm_cpuid2) + MAX_CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2);
 	auto_free struct kvm_cpuid2 *cpuid = calloc(1, bytes);
 
 	if (!cpuid)

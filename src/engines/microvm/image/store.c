@@ -94,8 +94,7 @@ static int open_temporary(const struct store *store, const char *name, char temp
 static int publish(const struct store *store, const char *temporary, const char *name,
 		   struct psb_error *err)
 {
-	if (renameat(store->dir_fd, temporary, store->dir_fd, name) < 0 ||
-	    fsync(store->dir_fd) < 0)
+	if (renameat(store->dir_fd, temporary, store->dir_fd, name) < 0 || fsync(store->dir_fd) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: rename %s: %s", temporary,
 				strerror(errno));
 	return 0;
@@ -152,14 +151,11 @@ __attribute__((noreturn)) static void boot_main(const struct store *store, int k
 {
 	const struct vmm_config *config = store->config;
 	char python[MICROVM_PATH_BYTES + 16];
-	const char *argv[] = {python, "-I", "-S", "-B", "/psb/psb_start.py", config->preload, "0",
-			      "machine", NULL};
-	static const char *const envp[] = {"LANG=C.UTF-8",
-					   "MALLOC_ARENA_MAX=1",
-					   "OPENBLAS_NUM_THREADS=1",
-					   "OMP_NUM_THREADS=1",
-					   "MKL_NUM_THREADS=1",
-					   NULL};
+	const char *argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
+			      config->preload, "0",  "machine", NULL};
+	static const char *const envp[] = {"LANG=C.UTF-8",           "MALLOC_ARENA_MAX=1",
+					   "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
+					   "MKL_NUM_THREADS=1",      NULL};
 	static struct boot boot;
 	struct psb_error err = {0};
 	struct stat st;

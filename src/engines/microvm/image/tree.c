@@ -46,9 +46,10 @@ static int grow(struct tree *tree, struct psb_error *err)
 	uint32_t *chain;
 
 	if (tree->count >= MAX_NODES)
-		return psb_fail(err, PSB_E_TOO_LARGE, 0,
-				"image: more than %u files; name an interpreter with fewer packages",
-				MAX_NODES);
+		return psb_fail(
+			err, PSB_E_TOO_LARGE, 0,
+			"image: more than %u files; name an interpreter with fewer packages",
+			MAX_NODES);
 	nodes = reallocarray(tree->nodes, room, sizeof(*nodes));
 	if (!nodes)
 		return out_of_memory(err);
@@ -171,8 +172,7 @@ static int add_node(struct tree *tree, const char *path, const struct tree_node 
 
 int tree_add_text(struct tree *tree, const char *path, const char *text, struct psb_error *err)
 {
-	const struct tree_node node = {
-		.mode = S_IFREG | 0444, .text = text, .size = strlen(text)};
+	const struct tree_node node = {.mode = S_IFREG | 0444, .text = text, .size = strlen(text)};
 
 	return add_node(tree, path, &node, err);
 }
@@ -187,15 +187,13 @@ int tree_add_directory(struct tree *tree, const char *path, struct psb_error *er
 int tree_add_link(struct tree *tree, const char *path, const char *target, struct psb_error *err)
 {
 	char copy[PATH_MAX];
-	struct tree_node node = {
-		.mode = S_IFLNK | 0777, .source = copy, .size = strlen(target)};
+	struct tree_node node = {.mode = S_IFLNK | 0777, .source = copy, .size = strlen(target)};
 
 	(void)snprintf(copy, sizeof(copy), "%s", target);
 	return add_node(tree, path, &node, err);
 }
 
-static int add_host_link(struct tree *tree, const char *path, const char *at,
-			 struct psb_error *err)
+static int add_host_link(struct tree *tree, const char *path, const char *at, struct psb_error *err)
 {
 	char target[PATH_MAX];
 	ssize_t len = readlink(path, target, sizeof(target) - 1);
@@ -284,8 +282,7 @@ static int settle(const char *path, char out[PATH_MAX])
 		return -1;
 	memcpy(dir, path, len);
 	dir[len] = '\0';
-	if (!realpath(len ? dir : "/", real) ||
-	    strlen(real) + strlen(slash) + 1 > PATH_MAX)
+	if (!realpath(len ? dir : "/", real) || strlen(real) + strlen(slash) + 1 > PATH_MAX)
 		return -1;
 	(void)snprintf(out, PATH_MAX, "%.2000s%.2000s", strcmp(real, "/") == 0 ? "" : real, slash);
 	return 0;

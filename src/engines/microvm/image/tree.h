@@ -8,7 +8,7 @@
 #include "pysandbox.h"
 
 struct tree_node {
-	char *name; /* owned; "" of the root */
+	char *name;   /* owned; "" of the root */
 	char *source; /* owned; regular: host path, or NULL if `text` holds it; link: its target */
 	const char *text;
 	uint32_t mode;

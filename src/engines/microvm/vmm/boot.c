@@ -135,13 +135,11 @@ static struct guest_clock boot_clock(uint64_t khz)
 		.base_tsc = __rdtsc(),
 		.multiplier = (uint64_t)(((unsigned __int128)1000000 << 32) / khz),
 		.monotonic_base_ns = run_clock_ns(),
-		.realtime_base_ns =
-			(uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec,
+		.realtime_base_ns = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec,
 	};
 }
 
-static int write_boot_pages(const struct boot *boot, struct machine *machine,
-			    struct psb_error *err)
+static int write_boot_pages(const struct boot *boot, struct machine *machine, struct psb_error *err)
 {
 	auto_free struct boot_info *info = calloc(1, sizeof(*info));
 	struct memory *memory = machine->memory;
@@ -218,9 +216,10 @@ static int explain(const struct boot *boot, const struct run *run, enum run_end 
 				(unsigned long long)run->machine->run->s.regs.regs.rip,
 				boot->output + skip);
 	case RUN_TIMED_OUT:
-		return psb_fail(err, PSB_E_ENGINE, 0,
-				"the interpreter was not ready within %llu s; preload fewer modules",
-				(unsigned long long)(BOOT_WALL_NS / 1000000000));
+		return psb_fail(
+			err, PSB_E_ENGINE, 0,
+			"the interpreter was not ready within %llu s; preload fewer modules",
+			(unsigned long long)(BOOT_WALL_NS / 1000000000));
 	case RUN_CALLED_READ:
 	case RUN_CPU_SPENT:
 	case RUN_STOPPED:

@@ -11,8 +11,8 @@
 
 struct boot {
 	int kvm_fd;
-	int kernel_fd;	 /* the guest kernel's ELF file */
-	int image_fd;	 /* the file-system image */
+	int kernel_fd;   /* the guest kernel's ELF file */
+	int image_fd;    /* the file-system image */
 	int snapshot_fd; /* empty, to be written */
 	uint64_t image_bytes;
 	uint8_t key[32];

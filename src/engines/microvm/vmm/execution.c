@@ -191,7 +191,7 @@ static void describe_guest(const struct worker *worker, struct vm_ended *ended)
 static struct vm_limits tightest(const struct vm_limits *a, const struct vm_limits *b)
 {
 #define LESS(name) .name = a->name < b->name ? a->name : b->name
-	return (struct vm_limits){LESS(wall_ms),	 LESS(cpu_ms),	   LESS(memory_bytes),
+	return (struct vm_limits){LESS(wall_ms),         LESS(cpu_ms),          LESS(memory_bytes),
 				  LESS(workspace_bytes), LESS(workspace_files), LESS(open_files),
 				  LESS(threads)};
 #undef LESS
@@ -260,7 +260,8 @@ int execution_collect(struct worker *worker)
 			   worker->machine.kernel.boot_stack);
 	worker->machine.run->s.regs.events = worker->snapshot->header.state.events;
 	worker->machine.run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
-	failed = run_machine(&run) != RUN_EXITED || run.exit_kind != EXIT_CODE || run.exit_value != 0;
+	failed = run_machine(&run) != RUN_EXITED || run.exit_kind != EXIT_CODE ||
+		 run.exit_value != 0;
 	(void)outbox_add(&worker->outbox, VM_FILES_END, &failed, sizeof(failed));
 	return outbox_flush(&worker->outbox) < 0 ? -1 : 0;
 }

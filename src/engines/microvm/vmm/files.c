@@ -36,8 +36,8 @@ void files_open(struct supervisor *supervisor)
 
 	supervisor->files_fd = -1;
 	if (fs < 0 ||
-	    set_number(fs, "size",
-		       config->limits.workspace_bytes * config->slots + files * 4096) < 0 ||
+	    set_number(fs, "size", config->limits.workspace_bytes * config->slots + files * 4096) <
+		    0 ||
 	    set_number(fs, "nr_inodes", files) < 0 || set_number(fs, "mode", 700) < 0 ||
 	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return;

@@ -55,7 +55,8 @@ int output_drain(struct run *run)
 	uint32_t used = 0;
 	uint32_t at = 0;
 
-	if (!area || !memory_read(memory, used_at, &used, sizeof(used)) || used > GUEST_OUTPUT_BYTES)
+	if (!area || !memory_read(memory, used_at, &used, sizeof(used)) ||
+	    used > GUEST_OUTPUT_BYTES)
 		return bad_output(run);
 	while (at < used) {
 		struct output_record record;
@@ -160,7 +161,8 @@ static int call_timer(struct run *run, uint64_t first_ns, uint64_t period_ns)
 	if (first_ns > UINT64_MAX / 2 || period_ns > UINT64_MAX / 2)
 		return go_on(run, -EINVAL);
 	run->kick_ns = first_ns ? run_clock_ns() + first_ns : 0;
-	run->kick_period_ns = period_ns && period_ns < HOST_TIMER_MIN_NS ? HOST_TIMER_MIN_NS : period_ns;
+	run->kick_period_ns =
+		period_ns && period_ns < HOST_TIMER_MIN_NS ? HOST_TIMER_MIN_NS : period_ns;
 	run_arm_wall(run);
 	return go_on(run, 0);
 }

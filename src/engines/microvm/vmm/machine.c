@@ -197,8 +197,8 @@ int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, str
 {
 	int rc;
 
-	*machine = (struct machine){
-		.vm_fd = -1, .vcpu_fd = -1, .run = MAP_FAILED, .memory = memory};
+	*machine =
+		(struct machine){.vm_fd = -1, .vcpu_fd = -1, .run = MAP_FAILED, .memory = memory};
 	if (!memory_read(memory, GUEST_KERNEL_IMAGE, &machine->kernel, sizeof(machine->kernel)))
 		return psb_fail(err, PSB_E_ENGINE, 0, "vmm: there is no guest kernel");
 	rc = make_vm(machine, kvm_fd, err);
@@ -222,9 +222,9 @@ void machine_close(struct machine *machine)
 
 static int get_msrs(struct machine *machine, struct machine_state *state)
 {
-	static const uint32_t wanted[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
-					  0xc0000102, 0x174,	  0x175,      0x176,
-					  0x277};
+	static const uint32_t wanted[] = {0xc0000081, 0xc0000082, 0xc0000083,
+					  0xc0000084, 0xc0000102, 0x174,
+					  0x175,      0x176,      0x277};
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entries[MACHINE_MAX_MSRS];

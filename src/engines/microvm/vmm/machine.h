@@ -39,8 +39,7 @@ struct machine {
 };
 
 /* kvm_fd may be closed afterwards. */
-int machine_open(struct machine *machine, int kvm_fd, struct memory *memory,
-		 struct psb_error *err);
+int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, struct psb_error *err);
 void machine_close(struct machine *machine);
 
 /* tables.c: page and descriptor tables, exception stubs; only while booting. */
@@ -48,8 +47,7 @@ int machine_write_tables(struct memory *memory, uint64_t image_bytes, struct psb
 /* The vCPU as it begins at kernel.boot_entry. */
 int machine_set_boot_state(struct machine *machine, struct psb_error *err);
 
-int machine_get_state(struct machine *machine, struct machine_state *state,
-		      struct psb_error *err);
+int machine_get_state(struct machine *machine, struct machine_state *state, struct psb_error *err);
 /* The whole state, by ioctls: after the making of a machine. */
 int machine_set_state(struct machine *machine, const struct machine_state *state,
 		      struct psb_error *err);

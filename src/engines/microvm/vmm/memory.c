@@ -41,7 +41,8 @@ static int allocate(struct memory *memory, uint64_t end, struct psb_error *err)
 			return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
 	if (!memory->written || !memory->hot)
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
-	memory->ram = mmap(NULL, end, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory->ram =
+		mmap(NULL, end, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory->ram == MAP_FAILED)
 		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot reserve %llu bytes: %s",
 				(unsigned long long)end, strerror(errno));

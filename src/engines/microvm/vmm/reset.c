@@ -81,13 +81,15 @@ static int restore_slot(struct worker *worker, const struct memory_slot *slot, b
 			uint64_t start = (uint64_t)__builtin_ctzll(cold);
 			uint64_t rest = ~(cold >> start);
 			uint64_t count = rest ? (uint64_t)__builtin_ctzll(rest) : 64;
-			uint8_t *at = worker->memory.ram + (first + i * 64 + start) * GUEST_PAGE_BYTES;
+			uint8_t *at =
+				worker->memory.ram + (first + i * 64 + start) * GUEST_PAGE_BYTES;
 
 			if (count > 64 - start)
 				count = 64 - start;
 			if (madvise(at, count * GUEST_PAGE_BYTES, MADV_DONTNEED) < 0)
 				return -1;
-			cold &= ~((count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1) << start);
+			cold &= ~((count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1)
+				  << start);
 		}
 	}
 	return 0;

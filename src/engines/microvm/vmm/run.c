@@ -69,7 +69,8 @@ int run_timers_open(struct psb_error *err)
 
 	(void)sigemptyset(&alarm);
 	(void)sigaddset(&alarm, SIGALRM);
-	if (sigaction(SIGALRM, &action, NULL) < 0 || sigaction(SIGUSR1, &stop, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
+	if (sigaction(SIGALRM, &action, NULL) < 0 || sigaction(SIGUSR1, &stop, NULL) < 0 ||
+	    sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
 	    timer_create(CLOCK_MONOTONIC, &event, &wall_timer) < 0 ||
 	    timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &cpu_timer) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s", strerror(errno));
@@ -79,8 +80,8 @@ int run_timers_open(struct psb_error *err)
 /* 0 disarms. A moment that is past fires at once. */
 static void arm(timer_t timer, uint64_t at_ns)
 {
-	const struct itimerspec when = {
-		.it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S), .tv_nsec = (long)(at_ns % NS_PER_S)}};
+	const struct itimerspec when = {.it_value = {.tv_sec = (time_t)(at_ns / NS_PER_S),
+						     .tv_nsec = (long)(at_ns % NS_PER_S)}};
 
 	(void)timer_settime(timer, TIMER_ABSTIME, &when, NULL);
 }
@@ -118,12 +119,27 @@ static bool in_kernel(const struct run *run, uint64_t rip)
 static struct guest_registers user_registers(const struct kvm_regs *regs)
 {
 	return (struct guest_registers){
-		.r15 = regs->r15, .r14 = regs->r14, .r13 = regs->r13, .r12 = regs->r12,
-		.rbp = regs->rbp, .rbx = regs->rbx, .r11 = regs->r11, .r10 = regs->r10,
-		.r9 = regs->r9,	  .r8 = regs->r8,   .rax = regs->rax, .rcx = regs->rcx,
-		.rdx = regs->rdx, .rsi = regs->rsi, .rdi = regs->rdi, .orig_rax = UINT64_MAX,
-		.rip = regs->rip, .cs = GUEST_USER_CS, .rflags = regs->rflags,
-		.rsp = regs->rsp, .ss = GUEST_USER_SS,
+		.r15 = regs->r15,
+		.r14 = regs->r14,
+		.r13 = regs->r13,
+		.r12 = regs->r12,
+		.rbp = regs->rbp,
+		.rbx = regs->rbx,
+		.r11 = regs->r11,
+		.r10 = regs->r10,
+		.r9 = regs->r9,
+		.r8 = regs->r8,
+		.rax = regs->rax,
+		.rcx = regs->rcx,
+		.rdx = regs->rdx,
+		.rsi = regs->rsi,
+		.rdi = regs->rdi,
+		.orig_rax = UINT64_MAX,
+		.rip = regs->rip,
+		.cs = GUEST_USER_CS,
+		.rflags = regs->rflags,
+		.rsp = regs->rsp,
+		.ss = GUEST_USER_SS,
 	};
 }
 

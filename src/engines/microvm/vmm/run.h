@@ -6,14 +6,14 @@
 
 enum run_end {
 	RUN_CALLED_READ, /* the guest waits in HOST_READ and there is no reader: the snapshot */
-	RUN_EXITED,	 /* HOST_EXIT */
-	RUN_PANICKED,	 /* HOST_PANIC */
-	RUN_CRASHED,	 /* an exception nobody handled; signal and address are set */
-	RUN_TIMED_OUT,	 /* the wall deadline */
-	RUN_CPU_SPENT,	 /* the CPU budget */
-	RUN_STOPPED,	 /* run_wanted_stop() is this execution */
-	RUN_HOST_GONE,	 /* nobody takes the output any more */
-	RUN_BROKEN,	 /* KVM itself failed */
+	RUN_EXITED,      /* HOST_EXIT */
+	RUN_PANICKED,    /* HOST_PANIC */
+	RUN_CRASHED,     /* an exception nobody handled; signal and address are set */
+	RUN_TIMED_OUT,   /* the wall deadline */
+	RUN_CPU_SPENT,   /* the CPU budget */
+	RUN_STOPPED,     /* run_wanted_stop() is this execution */
+	RUN_HOST_GONE,   /* nobody takes the output any more */
+	RUN_BROKEN,      /* KVM itself failed */
 };
 
 /* What the guest talks to. A negative result of either ends the run as RUN_HOST_GONE. */
@@ -33,7 +33,7 @@ struct run {
 	struct run_io io;
 	uint64_t wall_deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 	uint64_t cpu_deadline_ns;  /* CLOCK_PROCESS_CPUTIME_ID; 0: none */
-	uint64_t kick_ns;	   /* next kick, 0: none */
+	uint64_t kick_ns;          /* next kick, 0: none */
 	uint64_t kick_period_ns;
 	uint64_t look_ns; /* when to look for output next */
 	/* What happened. */

@@ -21,15 +21,17 @@ static int check_file(int fd, uint64_t bytes, const char *what, struct psb_error
 	if (fstat(fd, &st) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: %s: %s", what, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-		return psb_fail(err, PSB_E_ENGINE, 0,
-				"image: the %s must be a regular file of user %u that only they may "
-				"write; remove it and build again",
-				what, (unsigned int)geteuid());
+		return psb_fail(
+			err, PSB_E_ENGINE, 0,
+			"image: the %s must be a regular file of user %u that only they may "
+			"write; remove it and build again",
+			what, (unsigned int)geteuid());
 	if ((uint64_t)st.st_size != bytes)
-		return psb_fail(err, PSB_E_ENGINE, 0,
-				"image: the %s has %llu bytes in place of %llu; remove it and build "
-				"again",
-				what, (unsigned long long)st.st_size, (unsigned long long)bytes);
+		return psb_fail(
+			err, PSB_E_ENGINE, 0,
+			"image: the %s has %llu bytes in place of %llu; remove it and build "
+			"again",
+			what, (unsigned long long)st.st_size, (unsigned long long)bytes);
 	return 0;
 }
 
@@ -62,7 +64,8 @@ int snapshot_load(struct snapshot *snapshot, int snapshot_fd, int image_fd, stru
 		return psb_fail(err, PSB_E_ENGINE, 0,
 				"image: the snapshot's header is damaged or of another version; "
 				"remove it and build again");
-	rc = check_file(snapshot_fd, SNAPSHOT_MEMORY_OFFSET + header->memory_end - GUEST_PROGRAM_BASE,
+	rc = check_file(snapshot_fd,
+			SNAPSHOT_MEMORY_OFFSET + header->memory_end - GUEST_PROGRAM_BASE,
 			"snapshot", err);
 	if (rc == 0)
 		rc = check_file(image_fd, header->image_bytes, "file-system image", err);

@@ -94,9 +94,8 @@ static void signal_worker(const struct supervised *slot, const struct vmm_reques
 
 static void send_directory(struct supervisor *supervisor, const struct vmm_request *request)
 {
-	const struct vmm_reply message = {.type = VMM_DIRECTORY_IS,
-					  .slot = request->slot,
-					  .generation = request->generation};
+	const struct vmm_reply message = {
+		.type = VMM_DIRECTORY_IS, .slot = request->slot, .generation = request->generation};
 	int fd = supervisor->files_fd;
 
 	(void)fdpass_send(supervisor->host_fd, &message, sizeof(message), &fd, fd >= 0);

@@ -135,8 +135,8 @@ static void write_segments(uint8_t *base)
 	put64(gdt + 0x20, UINT64_C(0x00cffb000000ffff)); /* ring 3: 32-bit code, data, code */
 	put64(gdt + 0x28, UINT64_C(0x00cff3000000ffff));
 	put64(gdt + 0x30, UINT64_C(0x00affb000000ffff));
-	put64(gdt + TSS_SELECTOR, UINT64_C(0x0000890000000000) | TSS_LIMIT |
-					  (at & 0xffffff) << 16 | (at >> 24 & 0xff) << 56);
+	put64(gdt + TSS_SELECTOR, UINT64_C(0x0000890000000000) | TSS_LIMIT | (at & 0xffffff) << 16 |
+					  (at >> 24 & 0xff) << 56);
 	put64(gdt + TSS_SELECTOR + 8, at >> 32);
 	put64(tss + 4, table_address(STACK_TOP_OFFSET));
 	put16(tss + 0x66, 0x68); /* the bitmap begins behind the TSS; zeroes allow */
@@ -150,10 +150,12 @@ int machine_write_tables(struct memory *memory, uint64_t image_bytes, struct psb
 
 	if (!base || !memory_read(memory, GUEST_KERNEL_IMAGE, &header, sizeof(header)) ||
 	    header.magic != KERNEL_HEADER_MAGIC || header.abi_version != GUEST_ABI_VERSION)
-		return psb_fail(err, PSB_E_ENGINE, 0,
-				"vmm: the guest kernel is not of this version; reinstall pysandbox");
+		return psb_fail(
+			err, PSB_E_ENGINE, 0,
+			"vmm: the guest kernel is not of this version; reinstall pysandbox");
 	write_page_tables(base, image_bytes,
-			  (header.text_end + GUEST_PAGE_BYTES - 1) & ~(uint64_t)(GUEST_PAGE_BYTES - 1));
+			  (header.text_end + GUEST_PAGE_BYTES - 1) &
+				  ~(uint64_t)(GUEST_PAGE_BYTES - 1));
 	write_stubs(base);
 	write_segments(base);
 	return 0;
@@ -190,7 +192,7 @@ static void fill_sregs(const struct machine *machine, struct kvm_sregs *sregs)
 	sregs->cr0 = 0x80050033; /* PG, AM, WP, NE, ET, MP, PE */
 	sregs->cr3 = table_address(PML4_OFFSET);
 	sregs->cr4 = 0x620 | machine->cr4_features; /* OSXMMEXCPT, OSFXSR, PAE */
-	sregs->efer = 0xd01;			    /* NXE, LMA, LME, SCE */
+	sregs->efer = 0xd01;                        /* NXE, LMA, LME, SCE */
 	sregs->cs = user_segment(GUEST_USER_CS, 11, true);
 	sregs->ss = user_segment(GUEST_USER_SS, 3, false);
 	sregs->ds = sregs->es = sregs->fs = sregs->gs = user_segment(0, 3, false);

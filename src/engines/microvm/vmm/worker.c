@@ -75,9 +75,9 @@ static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	const struct snapshot_header *header = &snapshot->header;
-	int rc = memory_open_snapshot(&worker->memory, snapshot->snapshot_fd,
-				      SNAPSHOT_MEMORY_OFFSET, header->memory_end,
-				      memory_end(worker), err);
+	int rc =
+		memory_open_snapshot(&worker->memory, snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET,
+				     header->memory_end, memory_end(worker), err);
 
 	if (rc == 0)
 		rc = memory_map_image(&worker->memory, snapshot->image_fd, header->image_bytes,

@@ -16,8 +16,8 @@ struct worker {
 	struct memory memory;
 	struct machine machine;
 	const uint8_t *golden; /* the snapshot's memory, read-only; indexed by guest address */
-	bool clean;	       /* memory and vCPU are the snapshot's */
-	bool trained;	       /* the hot pages are known */
+	bool clean;            /* memory and vCPU are the snapshot's */
+	bool trained;          /* the hot pages are known */
 	uint64_t generation;
 	uint64_t tsc_offset; /* guest's counter minus ours */
 	uint64_t tsc_multiplier;
