@@ -72,9 +72,8 @@ say(lambda: sorted(os.listdir('.')))
 """,
     "long_and_odd_names": """
 say(os.open, 'a' * 256, os.O_CREAT); say(os.open, 'a' * 255, os.O_CREAT | os.O_CLOEXEC)
-say(os.stat, 'b/' * 3000); say(os.stat, ''); say(os.mkdir, '\\n'); say(os.mkdir, 'é'); say(os.stat, '/')
-say(lambda: len(os.listdir(b'.'))); say(os.stat, '//'); say(os.stat, '/../..') and None
-result[-3:] = []
+say(os.stat, 'b/' * 3000); say(os.stat, ''); say(os.mkdir, '\\n'); say(os.mkdir, 'é')
+say(lambda: sorted(os.listdir('.'))); say(lambda: os.stat('/../..').st_ino == os.stat('//').st_ino)
 """,
     "descriptors": """
 fd = os.open('f', os.O_RDWR | os.O_CREAT); two = os.dup(fd)
@@ -138,7 +137,7 @@ call(11, 12345, 4096); call(11, 4096, 0); call(10, 1 << 20, 4096, 1); call(9, 0,
 call(28, 1, 1, 4); call(25, 4096, 4096, 8192, 0); call(9, 0, 4096, 3, 2, 99, 0)
 """,
     "bad_addresses": """
-for number, args in [(1, (1, 0, 5)), (0, (0, 8, 5)), (2, (0, 0)), (4, (16, 16)), (22, (8,)), (96, (8, 0)), (63, (8,)),
+for number, args in [(1, (1, 0, 5)), (0, (os.open('/dev/zero', os.O_RDONLY), 8, 5)), (2, (0, 0)), (4, (16, 16)), (22, (8,)), (96, (8, 0)), (63, (8,)),
                      (228, (0, 8)), (318, (8, 5, 0)), (13, (10, 8, 0, 8)), (7, (8, 1, 0)), (35, (8, 0)), (202, (8, 0, 0, 0))]:
     call(number, *args)
 """,

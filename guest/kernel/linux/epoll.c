@@ -49,7 +49,7 @@ static uint32_t ready_events(struct epoll_item *item)
 	if (!(item->events & EPOLL_EDGE))
 		return found;
 	item->reported &= found;
-	return found & ~item->reported;
+	return found & ~item->reported ? found : 0;
 }
 
 static uint32_t epoll_poll(struct file *file)
@@ -102,6 +102,15 @@ static bool forget_one(struct kernel *kernel, struct file *file)
 		}
 	}
 	return false;
+}
+
+/* Something happened: an edge for whoever watches for edges. */
+void epoll_edge(struct kernel *kernel, const void *object)
+{
+	for (struct epoll *epoll = kernel->epolls; epoll; epoll = epoll->next)
+		for (uint64_t i = 0; i < epoll->count; i++)
+			if (epoll->items[i].file->object == object)
+				epoll->items[i].reported = 0;
 }
 
 void epoll_forget(void *context, struct file *file)

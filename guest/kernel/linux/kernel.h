@@ -97,6 +97,7 @@ struct kernel {
 	uint64_t generation;
 	bool request_started;
 	char name[16];
+	uint32_t nice;
 	uint64_t main_stack; /* an address in it */
 	struct vfs vfs;
 	struct fd_table fds;
@@ -182,7 +183,8 @@ struct program {
 int elf_load(struct kernel *kernel, const char *path, struct program *program);
 
 /* -- epoll.c -- */
-void epoll_forget(void *kernel, struct file *file); /* no descriptor leads to it any more */
+void epoll_edge(struct kernel *kernel, const void *object); /* notify() of this object */
+void epoll_forget(void *kernel, struct file *file);         /* no descriptor leads to it any more */
 
 /* -- syscalls.c -- */
 int64_t syscall_dispatch(struct kernel *kernel, struct guest_registers *regs);

@@ -291,6 +291,8 @@ int64_t mm_remap(struct mm *mm, uint64_t start, uint64_t old_bytes, uint64_t new
 	uint64_t wanted;
 	int error = range_of(mm, start, old_bytes, &old);
 
+	if (error == -ENOMEM)
+		error = -EFAULT; /* nothing of the program's lies there */
 	if (!error)
 		error = check_remap(mm, old, new_bytes, flags, fixed);
 	if (error)

@@ -9,6 +9,7 @@
 
 #define MAX_TRANSFER UINT64_C(0x7ffff000)
 #define MAX_VECTORS 1024u
+#define MAX_PACKET (UINT64_C(1) << 20) /* of several parts */
 
 enum {
 	F_DUPFD = 0,
@@ -99,6 +100,39 @@ static void transfer_all(struct kernel *kernel, struct transfer *transfer,
 	}
 }
 
+/* A packet is one write or one read, however many parts it has: it goes through a copy. */
+static void transfer_packet(struct kernel *kernel, struct transfer *transfer,
+			    const struct vector *parts, uint64_t count, uint64_t total)
+{
+	uint8_t *copy = heap_alloc(&kernel->heap, total + 1);
+	uint64_t at = 0;
+	int64_t result = copy ? 0 : -ENOBUFS;
+
+	for (uint64_t i = 0; i < count && !result && transfer->writes; i++) {
+		result = user_get(kernel, copy + at, parts[i].base, parts[i].bytes);
+		at += parts[i].bytes;
+	}
+	if (!result)
+		result = transfer->writes ? file_write(transfer->file, copy, total, NULL)
+					  : file_read(transfer->file, copy, total, NULL);
+	at = 0;
+	for (uint64_t i = 0; i < count && result > (int64_t)at && !transfer->writes; i++) {
+		uint64_t bytes = min_u64(parts[i].bytes, (uint64_t)result - at);
+
+		if (user_put(kernel, parts[i].base, copy + at, bytes))
+			result = -EFAULT;
+		at += bytes;
+	}
+	heap_free(&kernel->heap, copy, total + 1);
+	transfer->error = result < 0 ? result : 0;
+	transfer->done = result < 0 ? 0 : (uint64_t)result;
+}
+
+static bool is_packet_socket(const struct file *file)
+{
+	return file_is_socket(file) && socketpair_packets(file);
+}
+
 static uint64_t total_bytes(const struct vector *parts, uint64_t count)
 {
 	uint64_t total = 0;
@@ -151,7 +185,12 @@ static int64_t transfer_vectors(struct kernel *kernel, uint64_t fd, bool writes,
 		return -ESPIPE;
 	transfer.skip = kernel->current->progress;
 	file_hold(file); /* a handler of the transfer must not free it */
-	transfer_all(kernel, &transfer, parts, count);
+	if (count > 1 && is_packet_socket(file) && total_bytes(parts, count) <= MAX_PACKET)
+		transfer_packet(kernel, &transfer, parts, count, total_bytes(parts, count));
+	else if (count > 1 && is_packet_socket(file))
+		transfer.error = -EMSGSIZE;
+	else
+		transfer_all(kernel, &transfer, parts, count);
 	if (transfer.position && !offset)
 		file->position = position;
 	result = finish(kernel, &transfer, total_bytes(parts, count));

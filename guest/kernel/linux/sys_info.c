@@ -78,6 +78,29 @@ int64_t sys_return_zero(struct kernel *kernel, const struct call *call)
 	return 0;
 }
 
+/* Of ourselves only; getpriority answers 20 - nice. */
+static bool is_self(const struct kernel *kernel, const struct call *call)
+{
+	return call->a == 0 && (call->b == 0 || call->b == kernel->pid);
+}
+
+int64_t sys_getpriority(struct kernel *kernel, const struct call *call)
+{
+	return is_self(kernel, call) ? 20 - (int64_t)kernel->nice : -EPERM;
+}
+
+int64_t sys_setpriority(struct kernel *kernel, const struct call *call)
+{
+	int32_t nice = (int32_t)call->c;
+
+	if (!is_self(kernel, call))
+		return -EPERM;
+	if (nice < (int32_t)kernel->nice)
+		return -EACCES;
+	kernel->nice = (uint32_t)min_u64((uint64_t)nice, 19);
+	return 0;
+}
+
 int64_t sys_getppid(struct kernel *kernel, const struct call *call)
 {
 	(void)kernel, (void)call;

@@ -88,6 +88,8 @@ int64_t sys_mmap(struct kernel *kernel, const struct call *call)
 {
 	uint32_t type = (uint32_t)call->d & LX_MAP_TYPE;
 
+	if (!(call->d & LX_MAP_ANONYMOUS) && !fd_get(&kernel->fds, (uint32_t)call->e))
+		return -EBADF;
 	if (type != LX_MAP_PRIVATE && type != LX_MAP_SHARED && type != LX_MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	if (call->d & LX_MAP_HUGETLB)

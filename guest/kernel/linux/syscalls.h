@@ -76,6 +76,8 @@ int64_t sys_getgroups(struct kernel *kernel, const struct call *call);
 int64_t sys_getitimer(struct kernel *kernel, const struct call *call);
 int64_t sys_getpgid(struct kernel *kernel, const struct call *call);
 int64_t sys_getpid(struct kernel *kernel, const struct call *call);
+int64_t sys_getpriority(struct kernel *kernel, const struct call *call);
+int64_t sys_setpriority(struct kernel *kernel, const struct call *call);
 int64_t sys_getppid(struct kernel *kernel, const struct call *call);
 int64_t sys_getrandom(struct kernel *kernel, const struct call *call);
 int64_t sys_getresuid(struct kernel *kernel, const struct call *call);

@@ -93,6 +93,7 @@ void thread_wake(struct thread *thread, enum wake_reason reason)
 
 void threads_notify(struct kernel *kernel, const void *object)
 {
+	epoll_edge(kernel, object);
 	for (uint32_t i = 0; i < kernel->thread_count; i++) {
 		struct thread *thread = kernel->threads[i];
 
