@@ -20,6 +20,8 @@ static uint64_t argument(const struct world *world, uint8_t code, uint16_t first
 {
 	const struct mm *mm = &world->kernel.mm;
 
+	if (mm->count == 0)
+		return second;
 	switch (code % 16) {
 	case 0: return code / 16;
 	case 1: return first;
