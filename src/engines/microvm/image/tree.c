@@ -137,7 +137,7 @@ static int walk(struct tree *tree, const char *path, uint32_t *parent, const cha
 		const char *start = path + strspn(path, "/");
 		size_t len = strcspn(start, "/");
 		const char *rest = start + len + strspn(start + len, "/");
-		uint32_t next;
+		uint32_t next = 0;
 
 		if (len == 0 || len > NAME_MAX)
 			return psb_fail(err, PSB_E_INVALID, 0, "image: bad path %.200s", path);
@@ -162,9 +162,10 @@ static int add_node(struct tree *tree, const char *path, const struct tree_node 
 	const char *name = NULL;
 	uint32_t parent;
 	uint32_t index;
+	int rc = walk(tree, path, &parent, &name, err);
 
-	if (walk(tree, path, &parent, &name, err) < 0)
-		return -1;
+	if (rc < 0 || !name)
+		return rc;
 	if (find(tree, parent, name, strcspn(name, "/"), &index) == 0)
 		return 0;
 	return append(tree, parent, name, strcspn(name, "/"), like, &index, err);

@@ -253,8 +253,9 @@ int image_write(const struct tree *tree, int fd, image_progress_fn progress, voi
 	struct layout layout = {.tree = tree};
 	int rc = lay_out(&layout, err);
 
-	if (rc == 0)
-		rc = fill(&layout, err);
+	if (rc < 0 || !layout.meta)
+		return rc;
+	rc = fill(&layout, err);
 	if (rc == 0 && ftruncate(fd, (off_t)layout.header->total_bytes) < 0)
 		rc = write_failed(err);
 	if (rc == 0)
