@@ -26,6 +26,8 @@
 #include "write.h"
 
 #define NAME_BYTES 64u
+#define KEEP_IMAGES 4u
+#define KEEP_SNAPSHOTS 16u
 
 struct store {
 	const struct vmm_config *config;
@@ -259,7 +261,11 @@ static int build(struct store *store, struct psb_error *err)
 		return 0;
 	if ((image_fd < 0 || anew) && build_image(store, err) < 0)
 		return -1;
-	return build_snapshot(store, err);
+	if (build_snapshot(store, err) < 0)
+		return -1;
+	store_prune(store->dir_fd, "fs-", ".img", KEEP_IMAGES);
+	store_prune(store->dir_fd, "vm-", ".snap", KEEP_SNAPSHOTS);
+	return 0;
 }
 
 static bool open_files(const struct store *store, struct store_files *out)

@@ -6,6 +6,7 @@
 #define PSB_IMAGE_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "../protocol.h"
 #include "pysandbox.h"
@@ -23,6 +24,9 @@ int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn pr
 
 /* Opens the store's directory, making it if it is missing; ours alone. */
 int store_directory(const char *path, struct psb_error *err);
+
+/* prune.c: removes all but the `keep` newest files of this pattern. */
+void store_prune(int dir_fd, const char *prefix, const char *suffix, size_t keep);
 
 /* manage.c: one line for each image; with `verify` all bytes are read and hashed, and a damaged
  * one is an error. */
