@@ -116,6 +116,20 @@ static void test_remap_moves_and_keeps(void **state)
 			 -EFAULT);
 }
 
+/* Shrinking does not care how many areas a range has become (a fault that was there). */
+static void test_remap_shrinks_several_areas(void **state)
+{
+	struct world *world = *state;
+	int64_t at = map(world, PAGES(3));
+
+	assert_int_equal(CALL(world, __NR_mprotect, at, PAGES(1), LX_PROT_READ), 0);
+	assert_int_equal(CALL(world, __NR_mremap, at, PAGES(3), PAGES(2), LX_MREMAP_MAYMOVE), at);
+	assert_false(mm_is_mapped(&world->kernel.mm, (uint64_t)at + PAGES(2), PAGES(1)));
+	assert_int_equal(CALL(world, __NR_mremap, at, PAGES(2), PAGES(4), LX_MREMAP_MAYMOVE),
+			 -ENOMEM);
+	assert_int_equal(CALL(world, __NR_mremap, 4096, 4096, 8192, 0), -EFAULT);
+}
+
 static void test_limit_gives_enomem(void **state)
 {
 	struct world *world = *state;
@@ -287,6 +301,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_fixed_replaces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_remap_moves_and_keeps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_remap_shrinks_several_areas, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_limit_gives_enomem, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_brk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_files_are_mapped, set_up, tear_down),

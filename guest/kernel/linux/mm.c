@@ -267,7 +267,6 @@ static int64_t move(struct mm *mm, struct extent old, uint64_t bytes, uint32_t f
 static int check_remap(const struct mm *mm, struct extent old, uint64_t new_bytes, uint32_t flags,
 		       uint64_t fixed)
 {
-	uint64_t index = areas_find(mm, old.start);
 	uint64_t new_end;
 
 	if (new_bytes == 0 || (flags & ~(uint32_t)(LX_MREMAP_MAYMOVE | LX_MREMAP_FIXED)))
@@ -277,11 +276,15 @@ static int check_remap(const struct mm *mm, struct extent old, uint64_t new_byte
 	     __builtin_add_overflow(fixed, page_up(min_u64(new_bytes, mm->high)), &new_end) ||
 	     (fixed < old.end && old.start < new_end)))
 		return -EINVAL;
-	if (index == mm->count || mm->areas[index].start > old.start ||
-	    mm->areas[index].end < old.end || mm->areas[index].kind == AREA_KERNEL ||
-	    mm->areas[index].kind == AREA_RESERVED)
-		return -EFAULT;
-	return 0;
+	return mm_is_mapped(mm, old.start, old.end - old.start) ? 0 : -EFAULT;
+}
+
+/* Growing and moving is for one area of plain memory. */
+static bool is_one_private(const struct mm *mm, struct extent range)
+{
+	const struct area *area = &mm->areas[areas_find(mm, range.start)];
+
+	return area->kind == AREA_PRIVATE && area->end >= range.end;
 }
 
 int64_t mm_remap(struct mm *mm, uint64_t start, uint64_t old_bytes, uint64_t new_bytes,
@@ -300,14 +303,14 @@ int64_t mm_remap(struct mm *mm, uint64_t start, uint64_t old_bytes, uint64_t new
 	if (new_bytes > mm->high)
 		return -ENOMEM;
 	wanted = page_up(new_bytes);
-	if (flags & LX_MREMAP_FIXED)
+	if ((flags & LX_MREMAP_FIXED) && is_one_private(mm, old))
 		return move(mm, old, wanted, flags, fixed);
-	if (wanted <= old.end - old.start) {
+	if (wanted <= old.end - old.start && !(flags & LX_MREMAP_FIXED)) {
 		if (wanted < old.end - old.start)
 			error = mm_unmap(mm, start + wanted, old.end - old.start - wanted);
 		return error ? error : (int64_t)start;
 	}
-	if (mm->areas[areas_find(mm, start)].kind != AREA_PRIVATE)
+	if (!is_one_private(mm, old))
 		return -ENOMEM;
 	error = over_limit(mm, wanted - (old.end - old.start));
 	if (error)

@@ -72,6 +72,11 @@ int64_t sys_not_permitted(struct kernel *kernel, const struct call *call)
 	return -EPERM;
 }
 
+int64_t sys_fchown(struct kernel *kernel, const struct call *call)
+{
+	return fd_get(&kernel->fds, (uint32_t)call->a) ? -EPERM : -EBADF;
+}
+
 int64_t sys_return_zero(struct kernel *kernel, const struct call *call)
 {
 	(void)kernel, (void)call;

@@ -62,6 +62,7 @@ int64_t sys_fchdir(struct kernel *kernel, const struct call *call);
 int64_t sys_fchmod(struct kernel *kernel, const struct call *call);
 int64_t sys_fchmodat(struct kernel *kernel, const struct call *call);
 int64_t sys_fcntl(struct kernel *kernel, const struct call *call);
+int64_t sys_fchown(struct kernel *kernel, const struct call *call);
 int64_t sys_flock(struct kernel *kernel, const struct call *call);
 int64_t sys_fork(struct kernel *kernel, const struct call *call);
 int64_t sys_fstat(struct kernel *kernel, const struct call *call);
