@@ -116,7 +116,8 @@ static void on_files(struct engine_template *tmpl, int *fd)
 	tmpl->files_seen = true;
 }
 
-static void control_turn(struct engine_template *tmpl)
+/* Takes all that is there. Returns why there is no more. */
+static int take_messages(struct engine_template *tmpl)
 {
 	struct vmm_reply message;
 	int rc;
@@ -132,8 +133,15 @@ static void control_turn(struct engine_template *tmpl)
 			on_files(tmpl, &fd);
 		else if (rc >= 0 && message.type == VMM_FAILED)
 			die(tmpl, message.text);
-	} while (rc >= 0);
-	if (rc == FDPASS_EMPTY)
+	} while (rc >= 0 || rc == FDPASS_SIZE);
+	return rc;
+}
+
+/* A supervisor that ended with a message of ours unread makes the socket tell that first, and its
+ * own last words only then. */
+static void control_turn(struct engine_template *tmpl)
+{
+	if (take_messages(tmpl) == FDPASS_EMPTY || take_messages(tmpl) == FDPASS_EMPTY)
 		return;
 	die(tmpl, "the supervisor ended unexpectedly");
 	for (uint32_t i = 0; i < tmpl->slots; i++) {
