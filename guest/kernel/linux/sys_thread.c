@@ -198,7 +198,7 @@ int64_t sys_prctl(struct kernel *kernel, const struct call *call)
 		memcpy(kernel->name, name, sizeof(name));
 		return 0;
 	case PR_GET_NAME: return user_put(kernel, call->b, kernel->name, sizeof(kernel->name));
-	case PR_GET_DUMPABLE: return 0;
+	case PR_GET_DUMPABLE:
 	case PR_SET_DUMPABLE:
 	case PR_SET_PDEATHSIG: return 0;
 	case PR_SET_NO_NEW_PRIVS: return call->b == 1 ? 0 : -EINVAL;
