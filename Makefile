@@ -13,6 +13,8 @@ DEPS ?= scripts/deps.sh
 FUZZ_SECONDS ?= 60
 prefix ?= /usr/local
 
+# The microVM engine on ordinary KVM, under QEMU's software emulation: some minutes.
+.PHONY: test-vanilla-kvm
 .PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python lint \
 	format bench fuzz install clean
 
@@ -43,6 +45,10 @@ test: build
 test-meson test-sanitized test-threads test-clang test-python: build
 	$(DEPS) test
 	$(SUITES) $(@:test-%=%)
+
+test-vanilla-kvm: build
+	$(DEPS) test vanilla-kvm
+	$(PYTHON) tests/vanilla-kvm/rig.py $(BUILD)
 
 lint:
 	$(DEPS) build lint

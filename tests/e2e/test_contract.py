@@ -72,7 +72,7 @@ def check_form(got):
     outcome = got.outcome
     assert KEYS <= set(outcome) <= KEYS | {"result"}, set(outcome) ^ KEYS
     assert outcome["version"] == 1 and depth(outcome) <= 200
-    assert outcome["engine"]["name"] == "native"
+    assert outcome["engine"]["name"] == psbtest.ENGINE
     assert set(outcome["engine"]["controls"]) == CONTROLS
     assert outcome["engine"]["hash_seed"] == "template"
     assert (outcome["exit_code"] is not None) == (outcome["status"] == "exit")

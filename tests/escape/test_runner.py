@@ -2,6 +2,7 @@
 import json
 import os
 
+import psbtest
 import pytest
 from prelude import attack
 

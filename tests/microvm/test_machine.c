@@ -25,6 +25,8 @@
 #include "engines/microvm/vmm/worker.h"
 
 #define REQUEST_HEAD 64u
+#define SHORT_MS 300u
+#define LONG_MS 30000u
 
 struct fixture {
 	struct snapshot snapshot;
@@ -124,7 +126,7 @@ static void collect(struct fixture *fixture, struct seen *seen)
 	assert_memory_equal(seen->files + sizeof(struct file_record), "aok", 3);
 }
 
-/* One letter, one execution. */
+/* One letter, one execution. Some of them never end by themselves. */
 static void run_letter(struct fixture *fixture, char letter, struct seen *seen)
 {
 	struct worker *worker = &fixture->worker;
@@ -134,6 +136,7 @@ static void run_letter(struct fixture *fixture, char letter, struct seen *seen)
 				     .limits = worker->limits};
 	struct reader reader;
 
+	command.limits.wall_ms = strchr("swf", letter) ? SHORT_MS : LONG_MS;
 	memset(worker->inbox, 0, REQUEST_HEAD);
 	worker->inbox[REQUEST_HEAD] = (uint8_t)letter;
 	worker->inbox_start = 0;
@@ -282,8 +285,8 @@ static int set_up(void **state)
 	fixture.events_fd = ends[0];
 	worker->snapshot = &fixture.snapshot;
 	worker->outbox.fd = ends[1];
-	worker->limits = (struct vm_limits){.wall_ms = 300,
-					    .cpu_ms = 10000,
+	worker->limits = (struct vm_limits){.wall_ms = LONG_MS,
+					    .cpu_ms = LONG_MS,
 					    .memory_bytes = 64u << 20,
 					    .workspace_bytes = 16u << 20,
 					    .workspace_files = 64,

@@ -280,6 +280,8 @@ static int store(const struct boot *boot, struct machine *machine, struct psb_er
 	rc = machine_get_state(machine, &header->state, err);
 	if (rc < 0)
 		return rc;
+	/* KVMs differ in where rip stands after a port write; the guest says where to go on. */
+	header->state.regs.rip = header->state.regs.rcx;
 	header->magic = SNAPSHOT_MAGIC;
 	header->version = SNAPSHOT_VERSION;
 	header->state_bytes = sizeof(header->state);
