@@ -200,6 +200,10 @@ PSB_API const char *psb_outcome_traceback(const psb_outcome *outcome);     /* NU
 PSB_API int64_t psb_outcome_error_line(const psb_outcome *outcome);        /* 0 if unknown */
 PSB_API int psb_outcome_exit_code(const psb_outcome *outcome); /* of status exit; else 0 */
 PSB_API int psb_outcome_signal(const psb_outcome *outcome);    /* of status crash; else 0 */
+/* The index-th entry of `files`, by name; *error is NULL for what was stored. PSB_E_NOT_FOUND past the
+ * end. Any of the outputs may be NULL. */
+PSB_API int psb_outcome_file(const psb_outcome *outcome, size_t index, const char **name,
+			     uint64_t *size, const char **error);
 PSB_API uint64_t psb_outcome_wall_us(const psb_outcome *outcome);
 PSB_API uint64_t psb_outcome_cpu_us(const psb_outcome *outcome);
 PSB_API uint64_t psb_outcome_queue_us(const psb_outcome *outcome);

@@ -5,7 +5,8 @@
  * to a descriptor and follows no symlink on either side; only regular files and directories count;
  * names with control bytes or broken UTF-8 are left out. Apparent bytes, blocks, number of files,
  * depth and name length are capped; the first cap that is passed ends the collection. A file
- * appears under its name complete or not at all.
+ * appears under its name complete or not at all. The code has run by now, so the caller must get
+ * its outcome whatever the output directory holds: what cannot be stored is listed with the reason.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +29,6 @@
 struct collector {
 	const struct psb_limits *limits;
 	struct psb_outcome *outcome;
-	struct psb_error *err;
 	bool over;
 	uint64_t bytes;
 	uint64_t entries;
@@ -40,29 +40,47 @@ struct collector {
 
 static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth);
 
-static int fail_at(struct collector *c, const char *what)
-{
-	return psb_fail(c->err, PSB_E_SYSTEM, errno, "output: %s \"%s\"", what, c->path);
-}
-
-static int list_file(struct collector *c, uint64_t size)
+static int make_room(struct collector *c)
 {
 	struct psb_outcome *outcome = c->outcome;
+	size_t wanted = c->capacity ? 2 * c->capacity : 16;
+	struct outcome_file *grown;
 
-	if (outcome->file_count == c->capacity) {
-		size_t wanted = c->capacity ? 2 * c->capacity : 16;
-		struct outcome_file *grown = reallocarray(outcome->files, wanted, sizeof(*grown));
-
-		if (!grown)
-			return psb_fail(c->err, PSB_E_MEMORY, 0, "output: out of memory");
-		outcome->files = grown;
-		c->capacity = wanted;
-	}
-	outcome->files[outcome->file_count].name = strdup(c->path);
-	if (!outcome->files[outcome->file_count].name)
-		return psb_fail(c->err, PSB_E_MEMORY, 0, "output: out of memory");
-	outcome->files[outcome->file_count++].size = size;
+	if (outcome->file_count < c->capacity)
+		return 0;
+	grown = reallocarray(outcome->files, wanted, sizeof(*grown));
+	if (!grown)
+		return PSB_E_MEMORY;
+	outcome->files = grown;
+	c->capacity = wanted;
 	return 0;
+}
+
+/* `error` is NULL for what was stored. */
+static int list_entry(struct collector *c, uint64_t size, const char *error)
+{
+	struct outcome_file entry = {.size = size};
+
+	if (make_room(c))
+		return PSB_E_MEMORY;
+	entry.name = strdup(c->path[0] ? c->path : ".");
+	entry.error = error ? strdup(error) : NULL;
+	if (!entry.name || (error && !entry.error)) {
+		free(entry.name);
+		free(entry.error);
+		return PSB_E_MEMORY;
+	}
+	c->outcome->files[c->outcome->file_count++] = entry;
+	return 0;
+}
+
+/* The entry at c->path stays out of the output directory, and says why. */
+static int not_stored(struct collector *c, const char *step)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "%s: %s", step, strerror(errno));
+	return list_entry(c, 0, text);
 }
 
 static int write_all(int fd, const uint8_t *data, size_t len)
@@ -80,8 +98,9 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* Copies at most `size` bytes, the size that was counted. */
-static int copy_contents(struct collector *c, int from, int to, uint64_t size, uint64_t *copied)
+/* Copies at most `size` bytes, the size that was counted. NULL, or the step that failed. */
+static const char *copy_contents(struct collector *c, int from, int to, uint64_t size,
+				 uint64_t *copied)
 {
 	*copied = 0;
 	while (*copied < size) {
@@ -91,14 +110,14 @@ static int copy_contents(struct collector *c, int from, int to, uint64_t size, u
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail_at(c, "read");
+			return "read";
 		if (n == 0)
 			break;
 		if (write_all(to, c->copy, (size_t)n) != 0)
-			return fail_at(c, "write");
+			return "write";
 		*copied += (uint64_t)n;
 	}
-	return 0;
+	return NULL;
 }
 
 /* Into a fresh temporary name first, then renamed over the real one. */
@@ -108,21 +127,24 @@ static int copy_file(struct collector *c, int from, int target_fd, const char *n
 	uint64_t nonce = 0;
 	uint64_t copied = 0;
 	char temporary[40];
+	const char *failed;
 	int error;
 
 	if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) != (ssize_t)sizeof(nonce))
-		return fail_at(c, "getrandom for");
+		return not_stored(c, "draw a temporary name");
 	(void)snprintf(temporary, sizeof(temporary), ".psb-%016llx", (unsigned long long)nonce);
 	to = openat(target_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0644);
 	if (to < 0)
-		return fail_at(c, "create");
-	error = copy_contents(c, from, to, size, &copied);
-	if (!error && renameat(target_fd, temporary, target_fd, name) != 0)
-		error = fail_at(c, "rename to");
-	if (error)
-		(void)unlinkat(target_fd, temporary, 0);
-	return error ? error : list_file(c, copied);
+		return not_stored(c, "create");
+	failed = copy_contents(c, from, to, size, &copied);
+	if (!failed && renameat(target_fd, temporary, target_fd, name) != 0)
+		failed = "rename into place";
+	if (!failed)
+		return list_entry(c, copied, NULL);
+	error = not_stored(c, failed);
+	(void)unlinkat(target_fd, temporary, 0);
+	return error;
 }
 
 static int collect_file(struct collector *c, int source_fd, int target_fd, const char *name)
@@ -131,7 +153,9 @@ static int collect_file(struct collector *c, int source_fd, int target_fd, const
 	uint64_t real_bytes;
 	struct stat info;
 
-	if (from < 0 || fstat(from, &info) != 0 || !S_ISREG(info.st_mode))
+	if (from < 0 || fstat(from, &info) != 0)
+		return not_stored(c, "open");
+	if (!S_ISREG(info.st_mode))
 		return 0;
 	real_bytes = (uint64_t)info.st_blocks * 512;
 	if (real_bytes < (uint64_t)info.st_size)
@@ -153,16 +177,16 @@ static int collect_subdir(struct collector *c, int source_fd, int target_fd, con
 	auto_fd to = -1;
 
 	if (from < 0)
-		return 0;
+		return not_stored(c, "open");
 	if (depth + 1 > FILES_MAX_DEPTH) {
 		c->over = true;
 		return 0;
 	}
 	if (mkdirat(target_fd, name, 0755) != 0 && errno != EEXIST)
-		return fail_at(c, "make directory");
+		return not_stored(c, "make the directory");
 	to = openat(target_fd, name, OUT_DIR_FLAGS);
-	if (to < 0)
-		return fail_at(c, "open directory");
+	if (to < 0) /* a file or a symbolic link of the host's is in the way */
+		return not_stored(c, "open the directory that is there");
 	return collect_dir(c, from, to, depth + 1);
 }
 
@@ -201,7 +225,7 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 
 	if (!dir) {
 		close_fd(&fd);
-		return fail_at(c, "read directory");
+		return not_stored(c, "read the directory");
 	}
 	while (!error && !c->over && (entry = readdir(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -223,18 +247,18 @@ static int by_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-int files_collect(int workspace_fd, int output_fd, const struct psb_limits *limits,
-		  struct psb_outcome *outcome, bool *over, struct psb_error *err)
+int files_collect(int workspace_fd, const char *reason, int output_fd,
+		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over)
 {
 	struct collector *c = calloc(1, sizeof(*c));
 	int error;
 
 	if (!c)
-		return psb_fail(err, PSB_E_MEMORY, 0, "output: out of memory");
+		return PSB_E_MEMORY;
 	c->limits = limits;
 	c->outcome = outcome;
-	c->err = err;
-	error = collect_dir(c, workspace_fd, output_fd, 1);
+	error = workspace_fd < 0 ? list_entry(c, 0, reason)
+				 : collect_dir(c, workspace_fd, output_fd, 1);
 	*over = c->over;
 	free(c);
 	if (outcome->file_count > 1)

@@ -45,7 +45,7 @@ static void take_outputs(struct run *run, struct psb_outcome *outcome)
 	}
 }
 
-static int collect(struct run *run, struct psb_outcome *outcome, struct psb_error *err)
+static int collect(struct run *run, struct psb_outcome *outcome)
 {
 	auto_fd workspace_fd = -1;
 	struct psb_error reason = {.message = ""};
@@ -54,11 +54,8 @@ static int collect(struct run *run, struct psb_outcome *outcome, struct psb_erro
 	if (!outcome->has_files || run->evidence.instance_lost)
 		return 0;
 	workspace_fd = run->sandbox->ops->workspace(run->instance, &reason);
-	if (workspace_fd < 0)
-		return psb_fail(err, PSB_E_SYSTEM, 0, "output: no workspace: %.400s",
-				reason.message);
-	return files_collect(workspace_fd, run->job->output_fd, &run->job->limits, outcome,
-			     &run->facts.workspace_over, err);
+	return files_collect(workspace_fd, reason.message, run->job->output_fd, &run->job->limits,
+			     outcome, &run->facts.workspace_over);
 }
 
 /* The run has ended: everything that was seen becomes the outcome. */
@@ -78,7 +75,7 @@ static int conclude(struct run *run, struct psb_outcome *outcome, struct psb_err
 	if (!error)
 		error = take_result(run, &report, outcome);
 	if (!error)
-		error = collect(run, outcome, err);
+		error = collect(run, outcome);
 	if (!error) {
 		classify(&run->evidence, &run->facts, &report, &outcome->verdict);
 		outcome->has_result = outcome->result && outcome->verdict.status <= PSB_EXIT;

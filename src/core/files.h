@@ -22,9 +22,10 @@ int files_load(const struct psb_request *request, const struct psb_limits *limit
 	       struct input_files *out, struct psb_error *err);
 void files_free(struct input_files *files);
 
-/* Copies the workspace's regular files beneath output_fd and lists them in the outcome. *over is
- * set when a cap was passed; what was copied before stays. PSB_E_SYSTEM, PSB_E_MEMORY. */
-int files_collect(int workspace_fd, int output_fd, const struct psb_limits *limits,
-		  struct psb_outcome *outcome, bool *over, struct psb_error *err);
+/* Copies the workspace's regular files beneath output_fd and lists them in the outcome, with an
+ * error where one could not be stored; without a workspace (-1) only `reason` is listed. *over is
+ * set when a cap was passed; what was copied before stays. PSB_E_MEMORY. */
+int files_collect(int workspace_fd, const char *reason, int output_fd,
+		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -215,6 +216,10 @@ static int open_output(struct job *job, struct psb_error *err)
 		return psb_fail(err, PSB_E_NOT_FOUND, errno,
 				"output: \"%s\" is no directory that can be opened; make it first",
 				path);
+	if (faccessat(job->output_fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		return psb_fail(err, PSB_E_NOT_FOUND, errno,
+				"output: \"%s\" cannot be written: %s; choose another", path,
+				strerror(errno));
 	return 0;
 }
 

@@ -47,8 +47,10 @@ void psb_outcome_free(psb_outcome *outcome)
 	free(outcome->traceback);
 	buffer_free(&outcome->output[0]);
 	buffer_free(&outcome->output[1]);
-	for (size_t i = 0; i < outcome->file_count; i++)
+	for (size_t i = 0; i < outcome->file_count; i++) {
 		free(outcome->files[i].name);
+		free(outcome->files[i].error);
+	}
 	free(outcome->files);
 	for (size_t i = 0; i < outcome->denied_count; i++)
 		free(outcome->denied[i].name);
@@ -306,6 +308,23 @@ int64_t psb_outcome_error_line(const psb_outcome *outcome)
 int psb_outcome_exit_code(const psb_outcome *outcome)
 {
 	return outcome->verdict.exit_code;
+}
+
+int psb_outcome_file(const psb_outcome *outcome, size_t index, const char **name, uint64_t *size,
+		     const char **error)
+{
+	const struct outcome_file *file;
+
+	if (!outcome || index >= outcome->file_count)
+		return PSB_E_NOT_FOUND;
+	file = &outcome->files[index];
+	if (name)
+		*name = file->name;
+	if (size)
+		*size = file->size;
+	if (error)
+		*error = file->error;
+	return 0;
 }
 
 int psb_outcome_signal(const psb_outcome *outcome)
