@@ -19,6 +19,7 @@
 #include "jail/jail.h"
 
 #define MAX_JSON_BYTES (UINT64_C(6) << 30)
+#define X32_CALL 0x40000000
 
 struct psb_outcome *outcome_new(const char *tag)
 {
@@ -167,15 +168,28 @@ static int add_denied(struct psb_outcome *outcome, const char *kind, char *owned
 	return 0;
 }
 
+/* A name of the 64-bit calls, or what kind of number it is. */
+static void name_syscall(const struct evidence *evidence, char *out, size_t size)
+{
+	int number = evidence->denied_syscall;
+	const char *name = evidence->denied_i386 ? NULL : jail_syscall_name(number);
+	const char *kind = "";
+
+	if (evidence->denied_i386)
+		kind = "i386_";
+	else if (number & X32_CALL)
+		kind = "x32_";
+	if (name)
+		(void)snprintf(out, size, "%s", name);
+	else
+		(void)snprintf(out, size, "%ssyscall_%d", kind, number & ~X32_CALL);
+}
+
 static int settle_denied(struct psb_outcome *outcome, const struct evidence *evidence)
 {
-	char number[24];
-	const char *name = jail_syscall_name(evidence->denied_syscall);
+	char name[64];
 
-	if (!name) {
-		(void)snprintf(number, sizeof(number), "syscall_%d", evidence->denied_syscall);
-		name = number;
-	}
+	name_syscall(evidence, name, sizeof(name));
 	if (add_denied(outcome, "syscall", strdup(name)))
 		return PSB_E_MEMORY;
 	return outcome_set_error(outcome, "Denied", "ended for the forbidden system call %s", name);

@@ -95,10 +95,13 @@ static void add_calls(scmp_filter_ctx ctx, const struct variant *variant, const 
 static scmp_filter_ctx build(const struct variant *variant)
 {
 	uint32_t fallback = variant->instance ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+	/* Calls of a foreign architecture or of x32 are reported; the instance's program leaves them
+	 * to the template's. */
+	uint32_t foreign = variant->instance ? SCMP_ACT_ALLOW : SCMP_ACT_NOTIFY;
 	scmp_filter_ctx ctx = seccomp_init(fallback);
 
 	if (!ctx || seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 ||
-	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0)
+	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, foreign) < 0)
 		die("libseccomp", variant->name, ENOMEM);
 	add_calls(ctx, variant, allow_calls, COUNT(allow_calls), RULE_ALLOW);
 	add_calls(ctx, variant, report_calls, COUNT(report_calls), RULE_REPORT);

@@ -16,7 +16,7 @@
 
 #include "core/evidence.h"
 
-#define KEEPER_VERSION 1u
+#define KEEPER_VERSION 2u
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_CONTROL_FD 3
 #define KEEPER_TEXT_BYTES 400u

@@ -2,6 +2,7 @@
 #ifndef PSB_KEEPER_H
 #define PSB_KEEPER_H
 
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -116,7 +117,7 @@ void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, 
 void slot_ready(struct keeper *keeper, uint32_t index);
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text);
 void slot_kill(struct slot *slot);
-void slot_denied(struct slot *slot, int syscall_number);
+void slot_denied(struct slot *slot, const struct seccomp_data *call);
 bool is_own_child(pid_t pid);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,

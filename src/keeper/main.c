@@ -188,7 +188,7 @@ static void notification_turn(struct keeper *keeper)
 	}
 	slot = slot_of_task(keeper, (pid_t)request.pid);
 	if (slot) {
-		slot_denied(slot, request.data.nr);
+		slot_denied(slot, &request.data);
 		return;
 	}
 	name = jail_syscall_name(request.data.nr);

@@ -9,6 +9,7 @@
  * being spawned, and only when their sender is a child of ours.
  */
 #include <errno.h>
+#include <linux/audit.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -356,12 +357,13 @@ void slot_finish(struct keeper *keeper, uint32_t index)
 	report_end(keeper, slot, false);
 }
 
-void slot_denied(struct slot *slot, int syscall_number)
+void slot_denied(struct slot *slot, const struct seccomp_data *call)
 {
 	if (slot->evidence.denied)
 		return;
 	slot->evidence.denied = true;
-	slot->evidence.denied_syscall = syscall_number;
+	slot->evidence.denied_syscall = call->nr;
+	slot->evidence.denied_i386 = call->arch == AUDIT_ARCH_I386;
 	slot_kill(slot);
 }
 

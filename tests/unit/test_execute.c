@@ -310,7 +310,16 @@ static void a_denied_call_is_named(void **state)
 	psb_outcome_free(outcome);
 	fake_scripts[0].evidence.denied_syscall = 9999;
 	outcome = play(none);
-	assert_non_null(strstr(psb_outcome_error_message(outcome), "syscall_9999"));
+	assert_non_null(strstr(psb_outcome_error_message(outcome), " syscall_9999"));
+	psb_outcome_free(outcome);
+	fake_scripts[0].evidence.denied_syscall = 0x40000000 + 39;
+	outcome = play(none);
+	assert_non_null(strstr(psb_outcome_error_message(outcome), " x32_syscall_39"));
+	psb_outcome_free(outcome);
+	fake_scripts[0].evidence.denied_syscall = 20; /* writev for 64 bits, getpid for 32 */
+	fake_scripts[0].evidence.denied_i386 = true;
+	outcome = play(none);
+	assert_non_null(strstr(psb_outcome_error_message(outcome), " i386_syscall_20"));
 	psb_outcome_free(outcome);
 }
 
