@@ -4,6 +4,8 @@
  */
 #include "psb_json.h"
 
+#include <sys/mman.h>
+
 /* compile_source(bytes, filename: bytes): as the interpreter compiles its main script. Unlike the
  * built-in compile() it does not make the types of the ast module first, which takes longer than
  * a small program. The source must hold no NUL. */
@@ -36,6 +38,23 @@ static PyObject *lend_depth(PyObject *module, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+/* room_for(bytes): is there address space for a mapping of that size, such as a thread's stack? */
+static PyObject *room_for(PyObject *module, PyObject *args)
+{
+	Py_ssize_t bytes;
+	void *place;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "n", &bytes))
+		return NULL;
+	place = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		     -1, 0);
+	if (place == MAP_FAILED)
+		Py_RETURN_FALSE;
+	(void)munmap(place, (size_t)bytes);
+	Py_RETURN_TRUE;
+}
+
 static PyMethodDef methods[] = {
 	{"serve", psb_serve, METH_VARARGS, "Be a template; returns in instances only."},
 	{"ready", psb_ready, METH_VARARGS, "Tell the keeper that this instance can be used."},
@@ -45,6 +64,7 @@ static PyMethodDef methods[] = {
 	{"emit_end", psb_emit_end, METH_VARARGS, "Send the end frame."},
 	{"compile", compile_source, METH_VARARGS, "Compile a program."},
 	{"lend_depth", lend_depth, METH_VARARGS, "Do not count calls of the runner."},
+	{"room_for", room_for, METH_VARARGS, "Is there address space for so many bytes?"},
 	{"guard", psb_guard, METH_VARARGS, "Judge imports from now on."},
 	{"__import__", (PyCFunction)(void (*)(void))psb_guard_import, METH_VARARGS | METH_KEYWORDS,
 	 "Import a module."},

@@ -27,6 +27,7 @@ settrace = sys.settrace
 setprofile = sys.setprofile
 setrecursionlimit = sys.setrecursionlimit
 recursion_limit = sys.getrecursionlimit()
+BALLAST_BYTES = 4 << 20
 LENT_DEPTH = 4 if version < (3, 12) else 0  # psb_start, execute, run and exec
 KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
 
@@ -221,7 +222,7 @@ class Program:
         self.limits_hit = []
         self.has_result = False
         self.cwd = posix.getcwd()
-        self.ballast = bytes(4 << 20)  # given back to report on a MemoryError; never touched
+        self.ballast = bytes(BALLAST_BYTES)  # given back to report on a MemoryError; never touched
         self.loader = SourceLoader(source, self.filename)
         self.main = make_main(self.loader, inputs or {}, self.filename)
         make_room(options, self.filename, self.cwd)

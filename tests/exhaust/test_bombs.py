@@ -112,6 +112,23 @@ finally:
         assert "processes" in run.outcome["limits_hit"], str(run)
 
 
+def test_threads_without_room_are_no_process_limit(exhaust):
+    code = """
+import threading, time
+threading.stack_size(64 << 20)
+for _ in range(50):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+"""
+    run = exhaust.run(code, {"error"}, timeout=3.0)
+    assert run.error["type"] == "RuntimeError" and run.outcome["limits_hit"] == ["memory"], str(run)
+
+
+def test_a_read_that_would_block_is_no_limit(exhaust):
+    code = "import os\nr, w = os.pipe()\nos.set_blocking(r, False)\nos.read(r, 1)\n"
+    run = exhaust.run(code, {"error"})
+    assert run.error["type"] == "BlockingIOError" and run.outcome["limits_hit"] == [], str(run)
+
+
 def test_eight_honest_threads(exhaust):
     code = """
 from concurrent.futures import ThreadPoolExecutor
