@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,8 @@ int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
 /* Frees the instances that failed on their way; PSB_E_ENGINE when too many did in a row. */
 static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 {
+	char why[400] = "";
+
 	for (size_t i = 0; i < sandbox->pool_count;) {
 		struct engine_instance *instance = sandbox->pool[i];
 		enum instance_state state = sandbox->ops->state(instance);
@@ -80,13 +83,16 @@ static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 			continue;
 		}
 		pool_remove(sandbox, i);
+		if (sandbox->ops->failure)
+			(void)snprintf(why, sizeof(why), "%s", sandbox->ops->failure(instance));
 		sandbox->ops->recycle(instance);
 		sandbox->pool_failures++;
 	}
 	if (sandbox->pool_failures < MAX_FAILURES)
 		return 0;
-	return psb_fail(err, PSB_E_ENGINE, 0, "%u instances in a row ended before they were ready",
-			sandbox->pool_failures);
+	return psb_fail(err, PSB_E_ENGINE, 0,
+			"%u instances in a row ended before they were ready%s%s",
+			sandbox->pool_failures, why[0] ? ": " : "", why);
 }
 
 /* One turn of an open engine: news, clean-up, refill. */

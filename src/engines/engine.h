@@ -67,6 +67,8 @@ struct engine_ops {
 	int (*prepare)(struct engine_template *tmpl, struct engine_instance **out,
 		       struct psb_error *err);
 	enum instance_state (*state)(const struct engine_instance *instance);
+	/* Why a FAILED instance never became ready; "" if nobody knows. May be NULL. */
+	const char *(*failure)(const struct engine_instance *instance);
 	/* Begins the request. `request` is the encoded byte string of src/ipc/request.h and must
 	 * stay valid until the instance has ended. From here on code may have run; an error means
 	 * that not one byte was sent. */

@@ -118,6 +118,12 @@ static int fake_template_fd(const struct engine_template *tmpl)
 	return tmpl->fd;
 }
 
+static const char *fake_failure(const struct engine_instance *instance)
+{
+	(void)instance;
+	return "fake: not in the mood";
+}
+
 static int fake_prepare(struct engine_template *tmpl, struct engine_instance **out,
 			struct psb_error *err)
 {
@@ -303,6 +309,7 @@ static void fake_template_close(struct engine_template *tmpl)
 		.turn = fake_turn,                                                                 \
 		.template_fd = fake_template_fd,                                                   \
 		.prepare = fake_prepare,                                                           \
+		.failure = fake_failure,                                                           \
 		.state = fake_state,                                                               \
 		.start = fake_start,                                                               \
 		.pollfds = fake_pollfds,                                                           \

@@ -126,6 +126,9 @@ static void without_an_engine_it_is_unavailable(void **state)
 			assert_null(psb_outcome_engine(outcome));
 			assert_non_null(strstr(psb_outcome_error_message(outcome), "fake-a"));
 			assert_non_null(strstr(psb_outcome_json(outcome, NULL), "\"engine\":null"));
+			if (early[i] == FAKE_NO_READY)
+				assert_non_null(strstr(psb_outcome_error_message(outcome),
+						       "fake: not in the mood"));
 			psb_outcome_free(outcome);
 		}
 		assert_int_equal(fake_counts[0].starts, 0);

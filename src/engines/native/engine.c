@@ -17,6 +17,7 @@ const struct engine_ops native_engine = {
 	.template_fd = native_template_fd,
 	.prepare = native_prepare,
 	.state = native_state,
+	.failure = native_failure,
 	.start = native_start,
 	.pollfds = native_pollfds,
 	.pump = native_pump,

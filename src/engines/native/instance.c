@@ -121,6 +121,11 @@ enum instance_state native_state(const struct engine_instance *instance)
 	return instance->state;
 }
 
+const char *native_failure(const struct engine_instance *instance)
+{
+	return instance->failure;
+}
+
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
 	const struct host_message message = {.type = type, .slot = instance->slot};

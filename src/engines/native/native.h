@@ -33,6 +33,7 @@ struct engine_instance {
 	size_t request_len;
 	size_t request_sent;
 	struct evidence evidence;
+	char failure[KEEPER_TEXT_BYTES]; /* why it never became ready */
 };
 
 /* keeper_process.c */
@@ -53,6 +54,7 @@ void native_template_close(struct engine_template *tmpl);
 int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 		   struct psb_error *err);
 enum instance_state native_state(const struct engine_instance *instance);
+const char *native_failure(const struct engine_instance *instance);
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
 		 const uint8_t *request, size_t request_len, struct psb_error *err);
 size_t native_pollfds(const struct engine_instance *instance,

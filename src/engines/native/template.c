@@ -137,7 +137,11 @@ static void on_instance_message(struct engine_instance *instance,
 		instance->workspace_seen = true;
 		instance->workspace_fd = take_fd(*fd);
 		break;
-	case KEEPER_SLOT_FAILED: instance_lost(instance); break;
+	case KEEPER_SLOT_FAILED:
+		(void)snprintf(instance->failure, sizeof(instance->failure), "%.*s",
+			       (int)sizeof(message->text) - 1, message->text);
+		instance_lost(instance);
+		break;
 	default: break;
 	}
 }
