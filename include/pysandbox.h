@@ -162,7 +162,9 @@ struct psb_request {
 	size_t source_len;
 	const char *inputs; /* a JSON object whose members become variables, or NULL */
 	size_t inputs_len;
-	const char *filename; /* shown in tracebacks; ["main.py"] */
+	/* Shown in tracebacks; ["main.py"]. If given, and a plain name, the workspace holds the
+	 * source under it; collected only if the program changed it. */
+	const char *filename;
 	const struct psb_file *files;
 	size_t file_count;      /* at most 256 */
 	const char *const *env; /* "KEY=VALUE" strings, NULL-terminated list, or NULL */

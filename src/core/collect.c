@@ -27,6 +27,7 @@
 #define OUT_DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct collector {
+	const struct files_workspace *workspace;
 	const struct psb_limits *limits;
 	struct psb_outcome *outcome;
 	bool over;
@@ -215,6 +216,40 @@ static int collect_entry(struct collector *c, int source_fd, int target_fd, cons
 	return error;
 }
 
+/* Does the file still hold the program as it was given? */
+static bool holds_source(struct collector *c, int fd)
+{
+	size_t left = c->workspace->own_len;
+	const uint8_t *text = c->workspace->own_text;
+
+	for (;;) {
+		ssize_t n = read(fd, c->copy, COPY_BYTES);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 && left == 0;
+		if ((size_t)n > left || memcmp(c->copy, text, (size_t)n) != 0)
+			return false;
+		text += n;
+		left -= (size_t)n;
+	}
+}
+
+/* The runner keeps the program itself in the workspace; only a changed one is the guest's work. */
+static bool is_own_source(struct collector *c, int dir_fd, const char *name, unsigned int depth)
+{
+	const char *own_name = c->workspace->own_name;
+	auto_fd fd = -1;
+	struct stat info;
+
+	if (depth > 1 || !own_name || strcmp(name, own_name) != 0)
+		return false;
+	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+	       (uint64_t)info.st_size == c->workspace->own_len && holds_source(c, fd);
+}
+
 static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth)
 {
 	/* A fresh open, not a dup: a directory position must not be shared with anybody. */
@@ -228,7 +263,8 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 		return not_stored(c, "read the directory");
 	}
 	while (!error && !c->over && (entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    is_own_source(c, source_fd, entry->d_name, depth))
 			continue;
 		if (++c->entries > c->limits->workspace_files)
 			c->over = true;
@@ -247,7 +283,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-int files_collect(int workspace_fd, const char *reason, int output_fd,
+int files_collect(const struct files_workspace *workspace, int output_fd,
 		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -255,10 +291,11 @@ int files_collect(int workspace_fd, const char *reason, int output_fd,
 
 	if (!c)
 		return PSB_E_MEMORY;
+	c->workspace = workspace;
 	c->limits = limits;
 	c->outcome = outcome;
-	error = workspace_fd < 0 ? list_entry(c, 0, reason)
-				 : collect_dir(c, workspace_fd, output_fd, 1);
+	error = workspace->fd < 0 ? list_entry(c, 0, workspace->reason)
+				  : collect_dir(c, workspace->fd, output_fd, 1);
 	*over = c->over;
 	free(c);
 	if (outcome->file_count > 1)

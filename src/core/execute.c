@@ -47,15 +47,17 @@ static void take_outputs(struct run *run, struct psb_outcome *outcome)
 
 static int collect(struct run *run, struct psb_outcome *outcome)
 {
-	auto_fd workspace_fd = -1;
+	auto_fd fd = -1;
+	struct files_workspace workspace;
 	struct psb_error reason = {.message = ""};
 
 	outcome->has_files = run->job->output_fd >= 0;
 	if (!outcome->has_files || run->evidence.instance_lost)
 		return 0;
-	workspace_fd = run->sandbox->ops->workspace(run->instance, &reason);
-	return files_collect(workspace_fd, reason.message, run->job->output_fd, &run->job->limits,
-			     outcome, &run->facts.workspace_over);
+	fd = run->sandbox->ops->workspace(run->instance, &reason);
+	workspace = job_workspace(run->job, fd, reason.message);
+	return files_collect(&workspace, run->job->output_fd, &run->job->limits, outcome,
+			     &run->facts.workspace_over);
 }
 
 /* The run has ended: everything that was seen becomes the outcome. */

@@ -22,10 +22,19 @@ int files_load(const struct psb_request *request, const struct psb_limits *limit
 	       struct input_files *out, struct psb_error *err);
 void files_free(struct input_files *files);
 
+/* What a run left. */
+struct files_workspace {
+	int fd;
+	const char *reason;   /* why there is none, with fd -1 */
+	const char *own_name; /* the program's own file there: unchanged, it is no output */
+	const void *own_text;
+	size_t own_len;
+};
+
 /* Copies the workspace's regular files beneath output_fd and lists them in the outcome, with an
- * error where one could not be stored; without a workspace (-1) only `reason` is listed. *over is
+ * error where one could not be stored; without a workspace only the reason is listed. *over is
  * set when a cap was passed; what was copied before stays. PSB_E_MEMORY. */
-int files_collect(int workspace_fd, const char *reason, int output_fd,
+int files_collect(const struct files_workspace *workspace, int output_fd,
 		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -148,7 +149,9 @@ static int write_options(const struct psb_sandbox *sandbox, const struct job *jo
 	json_writer_init(&writer, out);
 	json_open(&writer, '{');
 	json_key(&writer, "filename");
-	json_put_text(&writer, request->filename ? request->filename : "main.py");
+	json_put_text(&writer, job->filename);
+	json_key(&writer, "keep_source");
+	json_put_bool(&writer, request->filename != NULL);
 	json_key(&writer, "env");
 	write_env(&writer, request->env);
 	json_key(&writer, "imports");
@@ -239,6 +242,9 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 	if (!error)
 		error = check_request(&job->request, err);
 	if (!error)
+		(void)snprintf(job->filename, sizeof(job->filename), "%s",
+			       job->request.filename ? job->request.filename : "main.py");
+	if (!error)
 		error = open_output(job, err);
 	if (!error)
 		error = draw_names(job, err);
@@ -263,6 +269,18 @@ int job_build(const struct psb_sandbox *sandbox, const struct psb_request *reque
 	else
 		*out = job;
 	return error;
+}
+
+/* The source stands behind the header of the encoded request. */
+struct files_workspace job_workspace(const struct job *job, int fd, const char *reason)
+{
+	return (struct files_workspace){
+		.fd = fd,
+		.reason = reason,
+		.own_name = job->request.filename ? job->filename : NULL,
+		.own_text = job->bytes + REQUEST_HEADER_BYTES,
+		.own_len = job->request.source_len,
+	};
 }
 
 void job_free(struct job *job)

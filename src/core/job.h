@@ -2,6 +2,7 @@
 #ifndef PSB_CORE_JOB_H
 #define PSB_CORE_JOB_H
 
+#include "core/files.h"
 #include "core/sandbox.h"
 #include "ipc/request.h"
 
@@ -13,10 +14,14 @@ struct job {
 	uint8_t *bytes;             /* owned */
 	size_t len;
 	int output_fd; /* owned; -1: no output directory */
+	char filename[256];
 };
 
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
 	      struct psb_error *err);
 void job_free(struct job *job);
+
+/* For files_collect(), after the run: needs nothing that is the caller's. */
+struct files_workspace job_workspace(const struct job *job, int fd, const char *reason);
 
 #endif
