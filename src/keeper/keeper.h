@@ -125,6 +125,8 @@ bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_
 
 /* slot_limits.c */
 int slot_limits_set(struct keeper *keeper, struct slot *slot); /* slot->limits; 0 or -errno */
+/* RLIMIT_NPROC for one instance that may have so many processes and threads. */
+uint64_t slot_process_rlimit(const struct keeper *keeper, uint64_t processes);
 
 /* timers.c */
 void timers_turn(struct keeper *keeper);

@@ -249,6 +249,8 @@ static void child_turn(struct keeper *keeper)
 			zygote_died(keeper, info.si_code, info.si_status);
 		else if (info.si_pid == keeper->builder_pid)
 			builder_died(keeper, info.si_code, info.si_status);
+		else if (info.si_pid == keeper->first_pid)
+			keeper->first_pid = 0; /* the number may be another's soon */
 		else
 			(void)slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
 					  (uint64_t)usage.ru_maxrss * 1024);

@@ -89,7 +89,7 @@ static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 		.workspace_bytes = limits->workspace_bytes,
 		.workspace_files = limits->workspace_files,
 		.open_files = limits->open_files,
-		.processes = limits->processes,
+		.processes = slot_process_rlimit(keeper, limits->processes),
 	};
 
 	if (!has_namespaces(keeper)) {
