@@ -38,6 +38,7 @@ struct slot {
 	uint64_t start_us;
 	uint64_t wall_deadline_us;
 	uint64_t cpu_check_us;
+	uint64_t workspace_check_us; /* rungs C and D, else never */
 	uint64_t cpu_base_us; /* rungs without control groups */
 	uint64_t peak_base_bytes;
 	struct cgroup_slot cgroup;
@@ -100,6 +101,10 @@ int workspace_root_make(struct keeper *keeper);
 int workspace_slot_make(struct keeper *keeper, uint32_t slot);
 void workspace_tree_remove(int parent_fd, const char *name);
 void workspace_sweep(const char *root);
+/* workspace_check.c: what they hold while their guests run. */
+bool workspace_is_over(const char *path, uint64_t max_files, uint64_t max_bytes);
+uint64_t workspace_first_check_us(const struct keeper *keeper, uint64_t start_us);
+void workspace_check(const struct keeper *keeper, struct slot *slot); /* fills the evidence */
 
 /* slots.c: the life of an instance. */
 int slot_open_cgroup(struct keeper *keeper, uint32_t index);

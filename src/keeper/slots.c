@@ -300,6 +300,7 @@ void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us)
 	slot->start_us = start_us;
 	slot->wall_deadline_us = slot->start_us + slot->limits.wall_ms * 1000;
 	slot->cpu_check_us = slot->start_us + slot->limits.cpu_ms * 1000 / 16;
+	slot->workspace_check_us = workspace_first_check_us(keeper, start_us);
 	timers_arm(keeper);
 }
 
@@ -327,6 +328,7 @@ static void report_end(struct keeper *keeper, struct slot *slot, bool with_event
 	if (slot->reported)
 		return;
 	fill_usage(keeper, slot, with_events);
+	workspace_check(keeper, slot);
 	slot->state = SLOT_ENDED;
 	slot->reported = true;
 	send_slot(keeper, index_of(keeper, slot), KEEPER_ENDED, NULL);
