@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RESULT_FRAME_BYTES (64u << 10)
@@ -25,6 +26,7 @@ uint64_t psb_result_cap;
 
 static pid_t own_pid;
 static uint8_t result_buffer[FRAME_HEADER_BYTES + RESULT_FRAME_BYTES];
+static size_t held; /* a last result frame waits in result_buffer, to leave with the end frame */
 static uint8_t end_buffer[FRAME_HEADER_BYTES + FRAME_MAX_END_BYTES];
 
 void psb_emit_own(void)
@@ -38,14 +40,25 @@ static void put_u32(uint8_t *out, uint32_t value)
 		out[i] = (uint8_t)(value >> (8 * i));
 }
 
-static int write_all(const uint8_t *data, size_t len)
+/* Drops what has been written from the front of the two pieces. */
+static void advance(struct iovec pieces[2], size_t done)
 {
-	while (len > 0) {
-		ssize_t done = write(PSB_RESULT_FD, data, len);
+	for (int i = 0; i < 2; i++) {
+		size_t part = done < pieces[i].iov_len ? done : pieces[i].iov_len;
+
+		pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + part;
+		pieces[i].iov_len -= part;
+		done -= part;
+	}
+}
+
+static int write_all(struct iovec pieces[2])
+{
+	while (pieces[0].iov_len + pieces[1].iov_len > 0) {
+		ssize_t done = writev(PSB_RESULT_FD, pieces, 2);
 
 		if (done >= 0) {
-			data += done;
-			len -= (size_t)done;
+			advance(pieces, (size_t)done);
 		} else if (errno == EAGAIN) {
 			struct pollfd wait = {.fd = PSB_RESULT_FD, .events = POLLOUT};
 
@@ -58,14 +71,23 @@ static int write_all(const uint8_t *data, size_t len)
 }
 
 /* `frame` has room for the header in front of its len payload bytes. */
-static int send_frame(uint8_t *frame, uint32_t type, size_t len)
+static void put_header(uint8_t *frame, uint32_t type, size_t len)
 {
-	if (getpid() != own_pid)
-		return 0;
 	memcpy(frame, psb_token, sizeof(psb_token));
 	put_u32(frame + 16, type);
 	put_u32(frame + 20, (uint32_t)len);
-	return write_all(frame, FRAME_HEADER_BYTES + len);
+}
+
+/* Sends what was held back, and the frame after it. */
+static int send_frame(uint8_t *frame, uint32_t type, size_t len)
+{
+	struct iovec pieces[2] = {{result_buffer, held}, {frame, FRAME_HEADER_BYTES + len}};
+
+	held = 0;
+	if (getpid() != own_pid)
+		return 0;
+	put_header(frame, type, len);
+	return write_all(pieces);
 }
 
 void sink_open(struct sink *sink, enum sink_mode mode)
@@ -118,7 +140,13 @@ int sink_close(struct sink *sink)
 {
 	if (sink->mode == SINK_END)
 		return send_frame(end_buffer, FRAME_END, sink->used);
-	return flush_result(sink);
+	sink->sent += sink->used;
+	sink->over |= sink->sent > psb_result_cap;
+	if (sink->mode == SINK_NOWHERE || sink->used == 0)
+		return 0;
+	put_header(result_buffer, FRAME_RESULT, sink->used);
+	held = FRAME_HEADER_BYTES + sink->used;
+	return 0;
 }
 
 void sink_overflow(struct sink *sink)
@@ -179,16 +207,6 @@ static void emit_end_bare(const char *type)
 	(void)sink_close(&sink);
 }
 
-/* The host ends an instance when it has the end frame. An exit of our own would only start to tear
- * this process down on the processor that the host needs for the answer. */
-static void wait_for_the_end(void)
-{
-#ifndef PSB_TEST_STANDALONE
-	for (;;)
-		(void)pause();
-#endif
-}
-
 /* emit_end(dict): always sends exactly one end frame. */
 PyObject *psb_emit_end(PyObject *module, PyObject *args)
 {
@@ -206,6 +224,6 @@ PyObject *psb_emit_end(PyObject *module, PyObject *args)
 									: "RunnerError");
 		PyErr_Clear();
 	}
-	wait_for_the_end();
+	psb_await_stop();
 	Py_RETURN_NONE;
 }

@@ -153,16 +153,62 @@ PyObject *psb_guard_import_module(PyObject *module, PyObject *args, PyObject *kw
 	return PyObject_Call(original_import_module, args, kwargs);
 }
 
-/* guard(builtins_module, listed, refuse_listed, decide): from now on imports are judged. */
+/* Of a deny list the first part of each name: what is beneath is for decide(). Of an allow list the
+ * names without a dot: all else is. */
+static int list_name(PyObject *set, PyObject *name)
+{
+	Py_ssize_t dot;
+	PyObject *top;
+	int rc;
+
+	if (!PyUnicode_Check(name))
+		return 0;
+	dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GetLength(name), 1);
+	if (dot < 0)
+		return dot == -1 ? PySet_Add(set, name) : -1;
+	if (!refuse_listed)
+		return 0;
+	top = PyUnicode_Substring(name, 0, dot);
+	rc = top ? PySet_Add(set, top) : -1;
+	Py_XDECREF(top);
+	return rc;
+}
+
+static PyObject *list_names(PyObject *names)
+{
+	PyObject *set = PySet_New(NULL);
+	Py_ssize_t count = PySequence_Size(names);
+
+	if (!set || count < 0) {
+		Py_XDECREF(set);
+		return NULL;
+	}
+	for (Py_ssize_t i = 0; i < count; i++) {
+		PyObject *name = PySequence_GetItem(names, i);
+		int rc = name ? list_name(set, name) : -1;
+
+		Py_XDECREF(name);
+		if (rc != 0) {
+			Py_DECREF(set);
+			return NULL;
+		}
+	}
+	return set;
+}
+
+/* guard(builtins_module, names, refuse_listed, decide): from now on imports are judged. */
 PyObject *psb_guard(PyObject *module, PyObject *args)
 {
 	PyObject *builtins;
 	PyObject *guarded;
+	PyObject *names;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "OOiO", &builtins, &listed, &refuse_listed, &decide))
+	if (!PyArg_ParseTuple(args, "OOiO", &builtins, &names, &refuse_listed, &decide))
 		return NULL;
-	Py_INCREF(listed);
+	listed = list_names(names);
+	if (!listed)
+		return NULL;
 	Py_INCREF(decide);
 	original_import = PyObject_GetAttrString(builtins, "__import__");
 	guarded = stand_in(module, "__import__", "builtins");

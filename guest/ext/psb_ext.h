@@ -20,7 +20,10 @@
 
 /* zygote.c */
 PyObject *psb_serve(PyObject *module, PyObject *args); /* returns in instances only */
+PyObject *psb_populate(PyObject *module, PyObject *args);
 PyObject *psb_ready(PyObject *module, PyObject *args);
+PyObject *psb_is_scout(PyObject *module, PyObject *args);
+void psb_await_stop(void);
 
 /* request.c: read_request(revive) -> (source: bytes, inputs: dict|None, options: dict,
  * result_bytes: int). Files are written beneath the current directory; the token stays in C. */

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,6 +34,9 @@
 #define INIT_STACK_BYTES 4096
 #define WORK_ROOT "/sandbox"
 #define OWN_INODES 4 /* root, workspace, tmp and the program's own file */
+
+static struct hot_set hot_set; /* the keeper's, before instances are made */
+static bool scout;
 
 struct zygote {
 	int self_pidfd;
@@ -161,10 +165,45 @@ static int receive_spawn(struct spawn_message *message, int fds[SPAWN_FDS])
 	int count =
 		fdpass_receive(PSB_CONTROL_FD, message, sizeof(*message), fds, SPAWN_FDS, 0, NULL);
 
+	if (count == 1 && message->kind == SPAWN_HOT_SET)
+		return 0;
 	if (count < 0 || message->slot >= KEEPER_MAX_SLOTS ||
 	    count != (int)(message->groups ? SPAWN_FDS : SPAWN_PIPES))
 		return -1;
 	return 0;
+}
+
+static void take_hot_set(int fd)
+{
+	if (pread(fd, &hot_set, sizeof(hot_set), 0) != (ssize_t)sizeof(hot_set) ||
+	    hot_set.count > HOT_SPANS_MAX)
+		hot_set.count = 0;
+}
+
+/* populate() -> bool: touches the pages that the request will need, in bulk and before it comes.
+ * False where there is no hot set or the kernel is older than 5.14. */
+PyObject *psb_populate(PyObject *module, PyObject *args)
+{
+	bool works = hot_set.count > 0;
+
+	(void)module;
+	(void)args;
+	for (uint32_t i = 0; i < hot_set.count && works; i++) {
+		const struct hot_span *span = &hot_set.spans[i];
+
+		/* A span may have been unmapped since. */
+		if (madvise((void *)(uintptr_t)span->address, (size_t)span->pages * 4096,
+			    (int)span->advice) < 0)
+			works = errno != EINVAL;
+	}
+	return PyBool_FromLong(works);
+}
+
+PyObject *psb_is_scout(PyObject *module, PyObject *args)
+{
+	(void)module;
+	(void)args;
+	return PyBool_FromLong(scout);
 }
 
 /* HELLO carries the workspace's descriptor: the keeper can read it when the guest is dead. */
@@ -348,6 +387,11 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	for (;;) {
 		if (receive_spawn(&message, fds) < 0)
 			_exit(0);
+		if (message.kind == SPAWN_HOT_SET) {
+			take_hot_set(fds[0]);
+			(void)close(fds[0]);
+			continue;
+		}
 		if (message.in_place)
 			break;
 		PyOS_BeforeFork();
@@ -361,12 +405,25 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	}
 	if (confine(&zygote, &message, fds, &fault) < 0)
 		die(message.slot, &fault);
+	scout = message.kind == SPAWN_SCOUT;
 	if (!message.in_place)
 		PyOS_AfterFork_Child();
 	return PyLong_FromUnsignedLong(message.slot);
 }
 
-/* Tells the keeper that the instance is warm. After this the guest holds no socket. */
+/* The host ends an instance when it has the end frame, the keeper a scout when it says so. An exit
+ * of our own would only start to tear this process down on the processor that the host needs for
+ * the answer. */
+void psb_await_stop(void)
+{
+	if (scout)
+		reply(SPAWN_SCOUTED, 0, NULL);
+	for (;;)
+		(void)pause();
+}
+
+/* Tells the keeper that the instance is warm. After this the guest holds no socket, unless it is a
+ * scout, which runs nobody's program. */
 PyObject *psb_ready(PyObject *module, PyObject *args)
 {
 	unsigned int slot;
@@ -375,6 +432,7 @@ PyObject *psb_ready(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "I", &slot))
 		return NULL;
 	reply(SPAWN_READY, slot, NULL);
-	(void)close(PSB_CONTROL_FD);
+	if (!scout)
+		(void)close(PSB_CONTROL_FD);
 	Py_RETURN_NONE;
 }

@@ -33,39 +33,53 @@ def in_workspace(folder, name):
     return posix.access(top, 0) or posix.access(top + '.py', 0)
 
 
-def install(program, imports):
-    entries = frozenset(imports.get('names') or ())
+# What the request says; set by install(), read when a listed name is imported.
+program = None
+entries = frozenset()
+names = ()
+deny = True
+policy = 'default'
+
+
+def refused(name, fromlist):
+    if deny:
+        if covered(entries, name):
+            return name
+        for item in fromlist or ():
+            if type(item) is str and f'{name}.{item}' in entries:
+                return f'{name}.{item}'
+        return None
+    if covered(entries, name) or in_workspace(folder(), name):
+        return None
+    if any(entry.startswith(name + '.') for entry in entries):
+        return None
+    return name
+
+
+def folder():
+    return program.cwd.rstrip('/') + '/'
+
+
+def decide(name, fromlist, space):
+    """The text of a refusal, or None. Called by guard.c for names that the list speaks of."""
+    global entries
+    if not asked_by_program(program, space, folder()):
+        return None
+    if not entries:
+        entries = frozenset(names)
+    found = refused(name, fromlist)
+    if found is None:
+        return None
+    if found not in program.denied and len(program.denied) < MAX_DENIED:
+        program.denied.append(found[:256])
+    how = 'deny list' if deny else 'not on the allow list'
+    return f'import of {found!r} is refused by policy {policy!r} ({how})'
+
+
+def install(asking, imports):
+    global program, names, deny, policy
+    program = asking
+    names = imports.get('names') or ()
     deny = imports.get('mode') == 'deny'
     policy = imports.get('policy') or 'default'
-    folder = program.cwd.rstrip('/') + '/'
-
-    def refused(name, fromlist):
-        if deny:
-            if covered(entries, name):
-                return name
-            for item in fromlist or ():
-                if type(item) is str and f'{name}.{item}' in entries:
-                    return f'{name}.{item}'
-            return None
-        if covered(entries, name) or in_workspace(folder, name):
-            return None
-        if any(entry.startswith(name + '.') for entry in entries):
-            return None
-        return name
-
-    def decide(name, fromlist, space):
-        if not asked_by_program(program, space, folder):
-            return None
-        found = refused(name, fromlist)
-        if found is None:
-            return None
-        if found not in program.denied and len(program.denied) < MAX_DENIED:
-            program.denied.append(found[:256])
-        how = 'deny list' if deny else 'not on the allow list'
-        return f'import of {found!r} is refused by policy {policy!r} ({how})'
-
-    if deny:
-        listed = {entry.partition('.')[0] for entry in entries}
-    else:
-        listed = {entry for entry in entries if '.' not in entry}
-    psb.guard(builtins, listed, int(deny), decide)
+    psb.guard(builtins, names, int(deny), decide)

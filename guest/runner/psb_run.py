@@ -14,7 +14,7 @@ program = None
 parts = {}
 run = globals()
 fetched = {}
-TextIOWrapper = _io.TextIOWrapper
+flush_text = _io.TextIOWrapper.flush
 ModuleType = type(sys)
 out = sys.stdout
 err = sys.stderr
@@ -29,6 +29,7 @@ setrecursionlimit = sys.setrecursionlimit
 recursion_limit = sys.getrecursionlimit()
 BALLAST_BYTES = 4 << 20
 LENT_DEPTH = 4 if version < (3, 12) else 0  # psb_start, execute, run and exec
+SIGNALS = range(1, 65)
 KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
 
 
@@ -119,11 +120,13 @@ def prepare(preloads, single):
 
 def become_ready(preloads, single):
     prepare(preloads, single)
+    global program
     slot = psb.serve()
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
-    if not single:
+    if not single and not psb.is_scout() and not psb.populate():
         part('psb_warm')['warm'](modules)
+    program = Program()
     psb.ready(slot)
 
 
@@ -161,23 +164,27 @@ def convert(value):
     return part('psb_values')['convert'](value)
 
 
-def set_environment(asked, cwd):
+def set_environment(wanted):
     """posix.environ is what os.environ is, or will be, made of."""
-    temporary = cwd.rpartition('/')[0] + '/tmp'
-    if not posix.access(temporary, posix.W_OK):
-        temporary = '/tmp'
-    wanted = {'HOME': cwd, 'PATH': '/usr/local/bin:/usr/bin:/bin', 'LANG': 'C.UTF-8',
-              'TMPDIR': temporary, **asked}
     environ = posix.environ
-    for key in list(environ):
-        if not key.decode('utf-8', 'replace').startswith(KEPT_ENVIRONMENT):
-            posix.unsetenv(key)
-            del environ[key]
     for key, value in wanted.items():
         key = key.encode('utf-8', 'surrogateescape')
         value = value.encode('utf-8', 'surrogateescape')
         posix.putenv(key, value)
         environ[key] = value
+
+
+def make_environment(cwd):
+    temporary = cwd.rpartition('/')[0] + '/tmp'
+    if not posix.access(temporary, posix.W_OK):
+        temporary = '/tmp'
+    environ = posix.environ
+    for key in list(environ):
+        if not key.decode('utf-8', 'replace').startswith(KEPT_ENVIRONMENT):
+            posix.unsetenv(key)
+            del environ[key]
+    set_environment({'HOME': cwd, 'PATH': '/usr/local/bin:/usr/bin:/bin', 'LANG': 'C.UTF-8',
+                     'TMPDIR': temporary})
 
 
 def make_main(loader, inputs, filename):
@@ -193,14 +200,6 @@ def make_main(loader, inputs, filename):
     return module
 
 
-def make_room(options, filename, cwd):
-    sys.argv = [filename]
-    sys.orig_argv = [sys.executable, filename]
-    sys.path.insert(0, cwd)
-    sys.dont_write_bytecode = True
-    set_environment(options.get('env') or {}, cwd)
-
-
 def compile_source(source, filename):
     if b'\0' in source or '\0' in filename:
         return compile(source, filename, 'exec', dont_inherit=True)
@@ -208,26 +207,40 @@ def compile_source(source, filename):
 
 
 class Program:
-    """What is known of the program that runs; one per instance."""
+    """What is known of the program that runs; one per instance. All that does not depend on the
+    request is made before it comes."""
 
-    def __init__(self, source, inputs, options, cap):
+    def __init__(self):
         self.pid = posix.getpid()
-        self.source = source
-        self.cap = cap
-        self.filename = options.get('filename') or 'main.py'
+        self.cwd = posix.getcwd()
         self.denied = []
         self.status = 'ok'
         self.exit_code = 0
         self.error = None
         self.limits_hit = []
         self.has_result = False
-        self.cwd = posix.getcwd()
         self.ballast = bytes(BALLAST_BYTES)  # given back to report on a MemoryError; never touched
-        self.loader = SourceLoader(source, self.filename)
-        self.main = make_main(self.loader, inputs or {}, self.filename)
-        make_room(options, self.filename, self.cwd)
-        imports = options.get('imports') or {}
-        if imports.get('mode', 'off') != 'off':
+        self.source = b''
+        self.main = None
+        self.cap = 1 << 24
+        self.filename = 'main.py'
+        sys.path.insert(0, self.cwd)
+        sys.dont_write_bytecode = True
+        make_environment(self.cwd)
+
+    def accept(self, source, inputs, options, cap):
+        self.source = source
+        self.cap = cap
+        self.filename = filename = options.get('filename') or 'main.py'
+        self.loader = SourceLoader(source, filename)
+        self.main = make_main(self.loader, inputs or {}, filename)
+        sys.argv = [filename]
+        sys.orig_argv = [sys.executable, filename]
+        env = options.get('env')
+        if env:
+            set_environment(env)
+        imports = options.get('imports')
+        if imports and imports.get('mode', 'off') != 'off':
             part('psb_imports')['install'](self, imports)
 
     def run(self):
@@ -305,18 +318,15 @@ def flush_streams():
             attempt(stream.flush)
     for stream in (out, err):
         if stream is not None:
-            attempt(TextIOWrapper.flush, stream)
+            attempt(flush_text, stream)
 
 
 def settle():
     """No handler of the program and no short recursion limit from here on."""
     setrecursionlimit(recursion_limit)
-    for number in range(1, 65):
-        try:
-            if callable(_signal.getsignal(number)):
-                _signal.signal(number, _signal.SIG_IGN)
-        except (ValueError, OSError):
-            continue
+    for number, handler in enumerate(map(_signal.getsignal, SIGNALS), 1):
+        if callable(handler):
+            _signal.signal(number, _signal.SIG_IGN)
     return True
 
 
@@ -381,7 +391,6 @@ OUT_OF_MEMORY_END = {
 
 
 def execute():
-    global program
     try:
         request = psb.read_request(revive)
     except EOFError:
@@ -390,7 +399,7 @@ def execute():
         part('psb_errors')['not_begun'](exc)
         posix._exit(0)
     gc.freeze()  # what is made from here on is the program's, and goes when it ends
-    program = Program(*request)
+    program.accept(*request)
     request = None
     try:
         program.run()
@@ -398,5 +407,7 @@ def execute():
         end = program.end_dict()
     except MemoryError:
         end = OUT_OF_MEMORY_END
+    if psb.is_scout():
+        part('psb_warm')['warm_modules'](modules)
     psb.emit_end(end)
     posix._exit(0)

@@ -51,7 +51,7 @@ def convert_bytes(value):
 
 
 def cap():
-    program = run.get('program')
+    program = run['program']
     return program.cap if program else 1 << 24
 
 

@@ -96,9 +96,13 @@ def warm_plain():
     psb.emit_nowhere(space['result'], run['convert'])
 
 
-def warm(modules):
-    run['attempt'](warm_plain)
+def warm_modules(modules):
     if 'numpy' in modules:
         run['attempt'](warm_numpy, modules['numpy'])
     if 'pandas' in modules:
         run['attempt'](warm_pandas, modules['pandas'])
+
+
+def warm(modules):
+    run['attempt'](warm_plain)
+    warm_modules(modules)

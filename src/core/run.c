@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define GRACE_US UINT64_C(2000000)
-#define SPIN_US UINT64_C(40)
+#define SPIN_US UINT64_C(0)
 #define DRAIN_FACTOR 64u
 
 int run_init(struct run *run, struct psb_sandbox *sandbox, const struct job *job)

@@ -12,6 +12,7 @@
 #ifndef PSB_KEEPER_CONTROL_H
 #define PSB_KEEPER_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/evidence.h"
@@ -20,6 +21,7 @@
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_CONTROL_FD 3
 #define KEEPER_TEXT_BYTES 400u
+#define HOST_FDS 5u
 
 /* The caps an instance is prepared with, or tightened to. */
 struct slot_limits {
@@ -31,6 +33,21 @@ struct slot_limits {
 	uint64_t open_files;
 	uint64_t processes;
 };
+
+#define WORKSPACE_CHECK_US UINT64_C(100000)
+
+/* When a run is looked at first: its wall limit, when it could have used up a good part of its CPU
+ * time, or when its workspace is due for a count (rungs C and D). The host sets the slot's start
+ * timer to it before the request's first byte. */
+static inline uint64_t slot_first_look_us(const struct slot_limits *limits, bool counted)
+{
+	uint64_t cpu_us = limits->cpu_ms * 1000 / 16;
+	uint64_t look_us = limits->wall_ms * 1000;
+
+	if (cpu_us < look_us && cpu_us > 0)
+		look_us = cpu_us;
+	return counted && WORKSPACE_CHECK_US < look_us ? WORKSPACE_CHECK_US : look_us;
+}
 
 /* First message to the keeper. */
 struct keeper_config {
@@ -51,7 +68,6 @@ struct keeper_config {
 enum host_message_type {
 	HOST_PREPARE = 1,
 	HOST_ARM,
-	HOST_START,
 	HOST_STOP,
 	HOST_FINISH,
 	HOST_WORKSPACE,
@@ -59,14 +75,15 @@ enum host_message_type {
 };
 
 /* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come: its evidence is due
- * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries four descriptors:
- * request, stdout, stderr, result. */
+ * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries five descriptors:
+ * request, stdout, stderr, result and the slot's start timer (starts.c). */
 struct host_message {
 	uint32_t type;
 	uint32_t slot;
 	uint32_t generation; /* of HOST_PREPARE: echoed in all answers about this instance */
 	uint32_t reserved;
-	uint64_t start_us; /* of HOST_START: CLOCK_MONOTONIC before the request's first byte */
+	uint64_t start_us; /* of HOST_STOP and HOST_FINISH: CLOCK_MONOTONIC before the request's
+			    * first byte */
 	struct slot_limits limits; /* of HOST_ARM */
 };
 
@@ -91,14 +108,35 @@ struct keeper_message {
 
 #define SPAWN_PIPES 4u
 #define SPAWN_GROUPS 3u
+#define HOT_SPANS_MAX 1024u
+
+/* The pages that a request touches, learnt from a scout (scout.c): what an instance may touch ahead
+ * of its request. */
+struct hot_span {
+	uint64_t address;
+	uint32_t pages;
+	uint32_t advice; /* MADV_POPULATE_READ or MADV_POPULATE_WRITE */
+};
+
+struct hot_set {
+	uint32_t count;
+	uint32_t reserved;
+	struct hot_span spans[HOT_SPANS_MAX];
+};
+
+enum spawn_kind {
+	SPAWN_INSTANCE = 0,
+	SPAWN_SCOUT,  /* an instance that reports when its request is done, and then waits */
+	SPAWN_HOT_SET /* no instance: one descriptor, a file that holds a struct hot_set */
+};
 
 /* Keeper -> zygote, with the slot's four pipe ends and, if `groups`, its three v1 control groups,
  * which the guest enters by writing "0". */
 struct spawn_message {
 	uint32_t slot;
 	uint32_t generation; /* echoed by INIT */
-	uint32_t reserved;
-	uint32_t uid; /* inside the namespace; 0: keep */
+	uint32_t kind;       /* enum spawn_kind */
+	uint32_t uid;        /* inside the namespace; 0: keep */
 	uint32_t rung;
 	uint32_t allow_fork;
 	uint32_t in_place; /* single use: the zygote itself becomes the guest */
@@ -110,11 +148,18 @@ struct spawn_message {
 	char workspace[64]; /* rungs C and D: the slot's directory */
 };
 
-enum spawn_reply_type { SPAWN_INIT = 1, SPAWN_HELLO, SPAWN_READY, SPAWN_FAILED, SPAWN_LISTENER };
+enum spawn_reply_type {
+	SPAWN_INIT = 1,
+	SPAWN_HELLO,
+	SPAWN_READY,
+	SPAWN_FAILED,
+	SPAWN_LISTENER,
+	SPAWN_SCOUTED
+};
 
 /* Zygote side -> keeper: INIT from the pid namespace's init, HELLO (with the workspace's
  * descriptor) and READY from the guest before it runs foreign code, FAILED from any of them,
- * LISTENER (with the descriptor) from the zygote before it is exec'd. */
+ * LISTENER (with the descriptor) from the zygote before it is exec'd, SCOUTED from a scout. */
 struct spawn_reply {
 	uint32_t type;
 	uint32_t slot;

@@ -3,6 +3,7 @@
 #define PSB_KEEPER_H
 
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,6 +22,7 @@ enum slot_state {
 
 struct slot {
 	enum slot_state state;
+	bool scout;       /* not the host's: scout.c */
 	bool ready_early; /* READY came before the init's word */
 	bool released;    /* the host is done with it */
 	bool killed;      /* we sent SIGKILL */
@@ -32,16 +34,23 @@ struct slot {
 	uint32_t generation;
 	uint32_t pending_generation;
 	bool has_pending; /* a prepare that came before the slot was free */
-	int pending[4];
+	int pending[HOST_FDS];
 	struct slot_limits limits;
 	struct evidence evidence;
 	uint64_t start_us;
 	uint64_t wall_deadline_us;
 	uint64_t cpu_check_us;
 	uint64_t workspace_check_us; /* rungs C and D, else never */
-	uint64_t cpu_base_us; /* rungs without control groups */
+	uint64_t cpu_base_us;        /* rungs without control groups */
 	uint64_t peak_base_bytes;
 	struct cgroup_slot cgroup;
+};
+
+struct page_look;
+
+struct scout {
+	int fds[4];               /* our ends of its pipes */
+	struct page_look *before; /* owned */
 };
 
 struct keeper {
@@ -65,8 +74,12 @@ struct keeper {
 	char workspace_root[64]; /* rungs C and D */
 	char output[2048];
 	size_t output_len;
-	uint64_t armed_us; /* what timer_fd is set to, 0 = off */
+	cpu_set_t processors;               /* those we may run on */
+	int starts_fd;                      /* epoll over start_timers */
+	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the host; -1: none yet */
+	uint64_t armed_us;                  /* what timer_fd is set to, 0 = off */
 	struct cgroup_tree cgroups;
+	struct scout scout;
 	struct slot slots[KEEPER_MAX_SLOTS];
 };
 
@@ -109,8 +122,12 @@ void workspace_check(const struct keeper *keeper, struct slot *slot); /* fills t
 /* slots.c: the life of an instance. */
 int slot_open_cgroup(struct keeper *keeper, uint32_t index);
 void slots_place_zygote(struct keeper *keeper);
-void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4]);
-void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us);
+void slots_serve(struct keeper *keeper); /* from now on instances are made when asked for */
+int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4]); /* 0 or -errno */
+void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation,
+		  const int fds[HOST_FDS]);
+/* READY: its request has begun. */
+void slot_begin(const struct keeper *keeper, struct slot *slot, uint64_t start_us);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
 void slot_stop(struct keeper *keeper, uint32_t index);
 void slot_finish(struct keeper *keeper, uint32_t index);
@@ -127,6 +144,19 @@ bool is_own_child(pid_t pid);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
 		 uint64_t peak_bytes);
+
+/* starts.c: the host's word that a request begins, without a message. */
+int starts_open(struct keeper *keeper);
+void start_timer_take(struct keeper *keeper, uint32_t index, int *fd);
+int start_timer_reset(struct keeper *keeper, uint32_t index);
+void slot_catch_up(struct keeper *keeper, uint32_t index); /* begun, unknown to us so far? */
+void starts_turn(struct keeper *keeper);
+
+/* scout.c: learns what a request touches. False when there is none to wait for. */
+bool scout_begin(struct keeper *keeper);
+void scout_ready(struct keeper *keeper);
+void scout_done(struct keeper *keeper, pid_t sender);
+void scout_over(struct keeper *keeper); /* it has been reaped */
 
 /* slot_limits.c */
 int slot_limits_set(struct keeper *keeper, struct slot *slot); /* slot->limits; 0 or -errno */

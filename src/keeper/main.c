@@ -34,19 +34,21 @@
 #define UIDS_PER_KEEPER 256u
 #define REAP_WAIT_MS 1000
 
-static void on_host_message(struct keeper *keeper, const struct host_message *message, int fds[4])
+static void on_host_message(struct keeper *keeper, const struct host_message *message,
+			    int fds[HOST_FDS])
 {
 	uint32_t index = message->slot;
 
 	if (index >= keeper->config.slots)
 		return;
+	if (message->start_us != 0)
+		slot_begin(keeper, &keeper->slots[index], message->start_us);
 	switch (message->type) {
 	case HOST_PREPARE:
 		slot_prepare(keeper, index, message->generation, fds);
-		memset(fds, -1, 4 * sizeof(int)); /* taken */
+		memset(fds, -1, HOST_FDS * sizeof(int)); /* taken */
 		break;
 	case HOST_ARM: slot_arm(keeper, index, &message->limits); break;
-	case HOST_START: slot_start(keeper, index, message->start_us); break;
 	case HOST_STOP: slot_stop(keeper, index); break;
 	case HOST_FINISH: slot_finish(keeper, index); break;
 	case HOST_WORKSPACE: slot_send_workspace(keeper, index); break;
@@ -59,19 +61,19 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 static bool host_turn(struct keeper *keeper)
 {
 	struct host_message message;
-	int fds[4];
+	int fds[HOST_FDS];
 	int rc;
 
 	for (;;) {
-		rc = fdpass_receive(keeper->host_fd, &message, sizeof(message), fds, 4,
+		rc = fdpass_receive(keeper->host_fd, &message, sizeof(message), fds, HOST_FDS,
 				    MSG_DONTWAIT, NULL);
 		if (rc == FDPASS_EMPTY)
 			return true;
 		if (rc == FDPASS_END)
 			return false;
-		if (rc >= 0 && (message.type != HOST_PREPARE || rc == 4))
+		if (rc >= 0 && (message.type != HOST_PREPARE || rc == (int)HOST_FDS))
 			on_host_message(keeper, &message, fds);
-		for (int i = 0; i < 4; i++)
+		for (size_t i = 0; i < HOST_FDS; i++)
 			close_fd(&fds[i]);
 	}
 }
@@ -126,6 +128,7 @@ static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *repl
 	case SPAWN_INIT: slot_init_seen(keeper, reply->slot, reply->generation, sender); break;
 	case SPAWN_HELLO: slot_hello(keeper, reply->slot, sender, take_fd(*fd)); break;
 	case SPAWN_READY: slot_ready(keeper, reply->slot); break;
+	case SPAWN_SCOUTED: scout_done(keeper, sender); break;
 	case SPAWN_FAILED:
 		describe(reply, text);
 		slot_spawn_failed(keeper, reply->slot, text);
@@ -267,6 +270,7 @@ static void serve(struct keeper *keeper)
 			{.fd = keeper->zygote_fd, .events = POLLIN},
 			{.fd = keeper->signal_fd, .events = POLLIN},
 			{.fd = keeper->output_fd, .events = POLLIN},
+			{.fd = keeper->starts_fd, .events = POLLIN},
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
@@ -277,6 +281,8 @@ static void serve(struct keeper *keeper)
 			notification_turn(keeper);
 		else if (fds[1].revents)
 			close_fd(&keeper->listener_fd);
+		if (fds[6].revents)
+			starts_turn(keeper);
 		if (fds[2].revents)
 			timers_turn(keeper);
 		if (fds[3].revents)
@@ -361,7 +367,7 @@ static int open_events(struct keeper *keeper)
 		return -1;
 	keeper->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	keeper->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	return keeper->signal_fd < 0 || keeper->timer_fd < 0 ? -1 : 0;
+	return keeper->signal_fd < 0 || keeper->timer_fd < 0 || starts_open(keeper) < 0 ? -1 : 0;
 }
 
 static int read_config(struct keeper *keeper)
@@ -385,6 +391,7 @@ int main(void)
 	set_up_process();
 	keeper.host_fd = KEEPER_CONTROL_FD;
 	keeper.zygote_fd = keeper.output_fd = keeper.listener_fd = keeper.liveness_fd = -1;
+	memset(keeper.scout.fds, -1, sizeof(keeper.scout.fds));
 	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++) {
 		keeper.slots[i].workspace_fd = -1;
 		cgroup_slot_init(&keeper.slots[i].cgroup);
@@ -392,6 +399,7 @@ int main(void)
 	if (read_config(&keeper) < 0 || open_events(&keeper) < 0)
 		return 1;
 	keeper.rung = (enum jail_rung)keeper.config.rung;
+	(void)sched_getaffinity(0, sizeof(keeper.processors), &keeper.processors);
 	keeper.is_root = geteuid() == 0;
 	if (keeper.is_root)
 		keeper.uid_base = UID_RANGE_START + (uint32_t)getpid() * UIDS_PER_KEEPER;

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <linux/audit.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,8 @@ static void send_slot(struct keeper *keeper, uint32_t index, uint32_t type, cons
 {
 	struct keeper_message message = {.type = type, .slot = index};
 
+	if (keeper->slots[index].scout)
+		return;
 	message.generation = keeper->slots[index].generation;
 	message.evidence = keeper->slots[index].evidence;
 	if (text)
@@ -76,10 +79,11 @@ static int send_spawn(struct keeper *keeper, struct spawn_message *message, cons
 			  message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
 }
 
-static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
+int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 {
 	const struct slot_limits *limits = &keeper->config.limits;
 	struct spawn_message message = {
+		.kind = keeper->slots[index].scout ? SPAWN_SCOUT : SPAWN_INSTANCE,
 		.slot = index,
 		.generation = keeper->slots[index].generation,
 		.uid = keeper->uid_base && has_namespaces(keeper) ? 1001 + index : 0,
@@ -103,16 +107,18 @@ static int spawn(struct keeper *keeper, uint32_t index, const int fds[4])
 	return send_spawn(keeper, &message, fds);
 }
 
-static void close_four(const int fds[4])
+static void close_pipes(const int fds[HOST_FDS])
 {
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < SPAWN_PIPES; i++)
 		(void)close(fds[i]);
 }
 
-void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, const int fds[4])
+void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation,
+		  const int fds[HOST_FDS])
 {
 	struct slot *slot = &keeper->slots[index];
 	struct cgroup_slot cgroup = slot->cgroup;
+	int start_timer = fds[SPAWN_PIPES];
 	char text[KEEPER_TEXT_BYTES];
 	int rc;
 
@@ -126,8 +132,9 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 			      .generation = generation,
 			      .workspace_fd = -1,
 			      .cgroup = cgroup};
-	rc = spawn(keeper, index, fds);
-	close_four(fds);
+	start_timer_take(keeper, index, &start_timer);
+	rc = slot_spawn(keeper, index, fds);
+	close_pipes(fds);
 	if (rc == 0)
 		return;
 	(void)snprintf(text, sizeof(text), "cannot prepare an instance: %s", strerror(-rc));
@@ -137,7 +144,7 @@ void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation, co
 static void prepare_waiting(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
-	int fds[4];
+	int fds[HOST_FDS];
 
 	if (!slot->has_pending)
 		return;
@@ -156,6 +163,13 @@ static void free_slot(struct keeper *keeper, uint32_t index)
 	prepare_waiting(keeper, index);
 }
 
+void slots_serve(struct keeper *keeper)
+{
+	keeper->placed = true;
+	for (uint32_t i = 0; i < keeper->config.slots; i++)
+		prepare_waiting(keeper, i);
+}
+
 /* Instances are only asked for when the zygote is where they are to be born. */
 void slots_place_zygote(struct keeper *keeper)
 {
@@ -170,9 +184,8 @@ void slots_place_zygote(struct keeper *keeper)
 		host_fail_template(keeper, "cage: the zygote cannot be put into its control group");
 		return;
 	}
-	keeper->placed = true;
-	for (uint32_t i = 0; i < keeper->config.slots; i++)
-		prepare_waiting(keeper, i);
+	if (!scout_begin(keeper) && !keeper->placed)
+		slots_serve(keeper);
 }
 
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
@@ -185,6 +198,8 @@ void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
 	slot->reported = true;
 	slot_kill(slot);
 	send_slot(keeper, index, KEEPER_SLOT_FAILED, text);
+	if (slot->scout && !alive(slot))
+		scout_over(keeper);
 }
 
 bool is_own_child(pid_t pid)
@@ -275,9 +290,19 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 		rc = ensure_in_group(keeper, slot);
 	if (rc == 0)
 		rc = slot_limits_set(keeper, slot);
+	if (rc == 0)
+		rc = start_timer_reset(keeper, index);
 	if (rc < 0) {
 		slot_spawn_failed(keeper, index, "cannot set the instance's limits");
 		return;
+	}
+	if (slot->scout) {
+		scout_ready(keeper);
+		return;
+	}
+	if (!has_cgroups(keeper)) {
+		slot->cpu_base_us = 0;
+		slot->cpu_base_us = slot_cpu_us(keeper, slot);
 	}
 	slot->state = SLOT_READY;
 	if (slot->released) {
@@ -287,21 +312,15 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	send_slot(keeper, index, KEEPER_READY, NULL);
 }
 
-void slot_start(struct keeper *keeper, uint32_t index, uint64_t start_us)
+void slot_begin(const struct keeper *keeper, struct slot *slot, uint64_t start_us)
 {
-	struct slot *slot = &keeper->slots[index];
-
 	if (slot->state != SLOT_READY)
 		return;
-	slot->cpu_base_us = 0;
-	if (!has_cgroups(keeper))
-		slot->cpu_base_us = slot_cpu_us(keeper, slot);
 	slot->state = SLOT_RUNNING;
 	slot->start_us = start_us;
 	slot->wall_deadline_us = slot->start_us + slot->limits.wall_ms * 1000;
 	slot->cpu_check_us = slot->start_us + slot->limits.cpu_ms * 1000 / 16;
 	slot->workspace_check_us = workspace_first_check_us(keeper, start_us);
-	timers_arm(keeper);
 }
 
 static void fill_usage(struct keeper *keeper, struct slot *slot, bool with_events)
@@ -342,6 +361,24 @@ void slot_stop(struct keeper *keeper, uint32_t index)
 		slot_kill(slot);
 }
 
+/* The host is about to wake on this processor, and what dies would be ahead of it: the kernel wakes
+ * a killed process where it slept, and its exit takes longer than a small program. */
+static void die_elsewhere(const struct keeper *keeper, const struct slot *slot)
+{
+	cpu_set_t others = keeper->processors;
+	int here = sched_getcpu();
+
+	if (here < 0 || here >= CPU_SETSIZE)
+		return;
+	CPU_CLR((size_t)here, &others);
+	if (CPU_COUNT(&others) == 0)
+		return;
+	if (slot->init_pid != 0)
+		(void)sched_setaffinity(slot->init_pid, sizeof(others), &others);
+	if (slot->guest_pid != 0)
+		(void)sched_setaffinity(slot->guest_pid, sizeof(others), &others);
+}
+
 void slot_finish(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -355,6 +392,7 @@ void slot_finish(struct keeper *keeper, uint32_t index)
 		if (peak > slot->peak_base_bytes)
 			slot->evidence.memory_peak_bytes = peak - slot->peak_base_bytes;
 	}
+	die_elsewhere(keeper, slot);
 	slot_kill(slot);
 	report_end(keeper, slot, false);
 }
@@ -412,6 +450,11 @@ static void all_reaped(struct keeper *keeper, struct slot *slot)
 {
 	uint32_t index = index_of(keeper, slot);
 
+	if (slot->scout) {
+		close_fd(&slot->workspace_fd);
+		scout_over(keeper);
+		return;
+	}
 	if (slot->state == SLOT_SPAWNING || slot->state == SLOT_READY) {
 		if (slot->released)
 			slot->state = SLOT_ENDED;
@@ -434,6 +477,7 @@ bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_
 
 		if (pid != slot->init_pid && pid != slot->guest_pid)
 			continue;
+		slot_catch_up(keeper, i);
 		if (pid == slot->init_pid) {
 			slot->init_pid = 0;
 			/* Nobody but the kernel's zap of its namespace ends the guest now. */
@@ -463,12 +507,14 @@ void slot_release(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
 
-	if (slot->state == SLOT_FREE) {
-		if (slot->has_pending)
-			close_four(slot->pending);
+	if (slot->has_pending) { /* the one before it has been released already */
+		close_pipes(slot->pending);
+		(void)close(slot->pending[SPAWN_PIPES]);
 		slot->has_pending = false;
 		return;
 	}
+	if (slot->state == SLOT_FREE)
+		return;
 	slot->released = true;
 	if (alive(slot))
 		slot_kill(slot);

@@ -21,7 +21,6 @@
 #define MAX_DEPTH 48
 #define MAX_ENTRIES 20000u /* of one count: beyond it a larger limit is not watched */
 #define OWN_ENTRIES 3u     /* workspace, tmp and the program's own file */
-#define CHECK_US UINT64_C(100000)
 #define COST_FACTOR 20
 
 struct tally {
@@ -102,7 +101,7 @@ static bool slot_is_over(const struct keeper *keeper, const struct slot *slot)
 
 uint64_t workspace_first_check_us(const struct keeper *keeper, uint64_t start_us)
 {
-	return keeper->workspace_root[0] ? start_us + CHECK_US : UINT64_MAX;
+	return keeper->workspace_root[0] ? start_us + WORKSPACE_CHECK_US : UINT64_MAX;
 }
 
 void workspace_check(const struct keeper *keeper, struct slot *slot)
@@ -115,7 +114,7 @@ void workspace_check(const struct keeper *keeper, struct slot *slot)
 	start_us = clock_us();
 	slot->evidence.workspace_over = slot_is_over(keeper, slot);
 	cost_us = clock_us() - start_us;
-	slot->workspace_check_us = start_us + cost_us + CHECK_US;
-	if (cost_us * COST_FACTOR > CHECK_US)
+	slot->workspace_check_us = start_us + cost_us + WORKSPACE_CHECK_US;
+	if (cost_us * COST_FACTOR > WORKSPACE_CHECK_US)
 		slot->workspace_check_us = start_us + cost_us * COST_FACTOR;
 }

@@ -79,3 +79,22 @@ PyObject *psb_ready(PyObject *module, PyObject *args)
 	(void)args;
 	Py_RETURN_NONE;
 }
+
+PyObject *psb_populate(PyObject *module, PyObject *args)
+{
+	(void)module;
+	(void)args;
+	Py_RETURN_FALSE;
+}
+
+PyObject *psb_is_scout(PyObject *module, PyObject *args)
+{
+	(void)module;
+	(void)args;
+	Py_RETURN_FALSE;
+}
+
+/* Nobody stops this process: it goes on to its exit. */
+void psb_await_stop(void)
+{
+}

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -52,8 +54,17 @@ static int make_pipe(int *read_end, int *write_end)
 	return 0;
 }
 
+/* One for a slot, for as long as the template lives. */
+static int start_timer(struct engine_template *tmpl, uint32_t slot)
+{
+	if (tmpl->start_timers[slot] < 0)
+		tmpl->start_timers[slot] =
+			timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return tmpl->start_timers[slot];
+}
+
 /* Fills our ends and, in the order of the protocol, the guest's. */
-static int make_pipes(struct engine_instance *instance, int guest[4])
+static int make_pipes(struct engine_instance *instance, int guest[HOST_FDS])
 {
 	if (make_pipe(&guest[0], &instance->request_fd) < 0 ||
 	    make_pipe(&instance->stdout_fd, &guest[1]) < 0 ||
@@ -71,11 +82,12 @@ static int hand_over(struct engine_instance *instance, struct psb_error *err)
 {
 	struct host_message message = {
 		.type = HOST_PREPARE, .slot = instance->slot, .generation = instance->generation};
-	int guest[4] = {-1, -1, -1, -1};
+	int guest[HOST_FDS] = {-1, -1, -1, -1, start_timer(instance->tmpl, instance->slot)};
 	int rc;
 
-	if (make_pipes(instance, guest) < 0)
-		rc = psb_fail(err, PSB_E_SYSTEM, errno, "native: pipe: %s", strerror(errno));
+	if (guest[4] < 0 || make_pipes(instance, guest) < 0)
+		rc = psb_fail(err, PSB_E_SYSTEM, errno, "native: %s: %s",
+			      guest[4] < 0 ? "timerfd_create" : "pipe", strerror(errno));
 	else
 		rc = keeper_send(instance->tmpl, &message, guest, err);
 	instance->request_keep_fd = take_fd(guest[0]);
@@ -128,7 +140,8 @@ const char *native_failure(const struct engine_instance *instance)
 
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
-	const struct host_message message = {.type = type, .slot = instance->slot};
+	const struct host_message message = {
+		.type = type, .slot = instance->slot, .start_us = instance->start_us};
 
 	/* A keeper that is gone shows at the next turn. */
 	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
@@ -148,14 +161,20 @@ static void send_request(struct engine_instance *instance)
 	}
 }
 
+/* The timer first: from the first byte on the keeper knows, whatever becomes of us. */
 void native_begin(struct engine_instance *instance)
 {
-	const struct host_message message = {
-		.type = HOST_START, .slot = instance->slot, .start_us = clock_us()};
+	uint64_t look_us = slot_first_look_us(&instance->limits, instance->tmpl->counted);
+	struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(look_us / 1000000),
+					       .tv_nsec = (long)(look_us % 1000000) * 1000}};
 
+	spec.it_interval = spec.it_value;
 	instance->arming = false;
-	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
-	send_request(instance);
+	instance->start_us = clock_us();
+	if (timerfd_settime(instance->tmpl->start_timers[instance->slot], 0, &spec, NULL) == 0)
+		send_request(instance);
+	else
+		tell_keeper(instance, HOST_STOP);
 }
 
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
@@ -167,6 +186,7 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 	if (instance->state != INSTANCE_READY)
 		return psb_fail(err, PSB_E_ENGINE, 0, "native: the instance is not ready");
 	message.limits = native_slot_limits(limits);
+	instance->limits = message.limits;
 	instance->request = request;
 	instance->request_len = request_len;
 	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {

@@ -113,9 +113,9 @@ int keeper_start(const struct keeper_config *config, const char *libexec, int *c
 }
 
 int keeper_send(const struct engine_template *tmpl, const struct host_message *message,
-		const int fds[4], struct psb_error *err)
+		const int fds[HOST_FDS], struct psb_error *err)
 {
-	int rc = fdpass_send(tmpl->control_fd, message, sizeof(*message), fds, fds ? 4 : 0);
+	int rc = fdpass_send(tmpl->control_fd, message, sizeof(*message), fds, fds ? HOST_FDS : 0);
 
 	if (rc < 0)
 		return psb_fail(err, PSB_E_ENGINE, -rc, "native: the keeper is gone: %s",

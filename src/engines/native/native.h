@@ -9,7 +9,9 @@ struct engine_template {
 	int control_fd;
 	uint32_t slots;
 	uint32_t next_generation;
-	struct slot_limits limits; /* every instance is prepared with these */
+	struct slot_limits limits;          /* every instance is prepared with these */
+	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the keeper; -1: none yet */
+	bool counted;                       /* the keeper counts the workspaces: rungs C and D */
 	bool dead;
 	char dead_text[KEEPER_TEXT_BYTES];
 	struct engine_instance *instances[KEEPER_MAX_SLOTS];
@@ -32,6 +34,8 @@ struct engine_instance {
 	const uint8_t *request;
 	size_t request_len;
 	size_t request_sent;
+	struct slot_limits limits; /* of this run */
+	uint64_t start_us;
 	struct evidence evidence;
 	char failure[KEEPER_TEXT_BYTES]; /* why it never became ready */
 };
@@ -40,7 +44,7 @@ struct engine_instance {
 int keeper_start(const struct keeper_config *config, const char *libexec, int *control_fd,
 		 struct psb_error *err);
 int keeper_send(const struct engine_template *tmpl, const struct host_message *message,
-		const int fds[4], struct psb_error *err);
+		const int fds[HOST_FDS], struct psb_error *err);
 
 /* template.c */
 struct slot_limits native_slot_limits(const struct psb_limits *limits);

@@ -89,6 +89,8 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 		return rc;
 	tmpl->slots = config->slots;
 	tmpl->limits = config->limits;
+	tmpl->counted = plan->rung[0] >= 'C';
+	memset(tmpl->start_timers, -1, sizeof(tmpl->start_timers));
 	rc = keeper_start(config, plan->libexec, &tmpl->control_fd, err);
 	if (rc < 0)
 		return rc;
@@ -201,5 +203,7 @@ void native_template_close(struct engine_template *tmpl)
 	while (poll(&gone, 1, CLOSE_WAIT_MS) > 0 && recv(tmpl->control_fd, &byte, 1, 0) > 0)
 		;
 	close_fd(&tmpl->control_fd);
+	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++)
+		close_fd(&tmpl->start_timers[i]);
 	free(tmpl);
 }
