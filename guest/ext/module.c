@@ -21,23 +21,6 @@ static PyObject *compile_source(PyObject *module, PyObject *args)
 				Py_file_input);
 }
 
-/* The runner's own calls shall not count against the program's recursion limit: up to 3.11 they
- * can be taken off the count for the time being. lend(n), and lend(-n) afterwards. */
-static PyObject *lend_depth(PyObject *module, PyObject *args)
-{
-	int count;
-
-	(void)module;
-	if (!PyArg_ParseTuple(args, "i", &count))
-		return NULL;
-	for (; count > 0; count--)
-		Py_LeaveRecursiveCall();
-	for (; count < 0; count++)
-		if (Py_EnterRecursiveCall("") != 0)
-			PyErr_Clear();
-	Py_RETURN_NONE;
-}
-
 /* room_for(bytes): is there address space for a mapping of that size, such as a thread's stack? */
 static PyObject *room_for(PyObject *module, PyObject *args)
 {
@@ -65,7 +48,8 @@ static PyMethodDef methods[] = {
 	{"emit_nowhere", psb_emit_nowhere, METH_VARARGS, "Encode a value and send nothing."},
 	{"emit_end", psb_emit_end, METH_VARARGS, "Send the end frame."},
 	{"compile", compile_source, METH_VARARGS, "Compile a program."},
-	{"lend_depth", lend_depth, METH_VARARGS, "Do not count calls of the runner."},
+	{"run_between", psb_run_between, METH_VARARGS, "What run() calls before and after."},
+	{"run", psb_run, METH_VARARGS, "Run the program; the hook for an uncaught exception."},
 	{"room_for", room_for, METH_VARARGS, "Is there address space for so many bytes?"},
 	{"guard", psb_guard, METH_VARARGS, "Judge imports from now on."},
 	{"__import__", (PyCFunction)(void (*)(void))psb_guard_import, METH_VARARGS | METH_KEYWORDS,

@@ -33,6 +33,9 @@ DISPLAYS = {
     "thread": "import threading\nt = threading.Thread(target=lambda: 1 / 0, name='T')\nt.start()\nt.join()\n",
     "unraisable": "class D:\n    def __del__(self):\n        raise ValueError(self.x)  # here\nD()\n",
     "stack": "import traceback\ndef f():\n    traceback.print_exc()\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    f()\n",
+    "stack_of_main": "import traceback\ntraceback.print_stack()\n",
+    "warning_above_main": "import warnings\nwarnings.warn('careful', stacklevel=2)\n",
+    "logged_stack": "import logging\nlogging.warning('x', stack_info=True)\n",
     "asyncio": "import asyncio\nasync def f():\n    pass\nf()\n",
 }
 
@@ -54,6 +57,30 @@ def test_displays_are_those_of_plain_python(config, tmp_path, name):
     assert len(names) <= 1, names
     expected = plain.stderr.replace(str(path), names.pop() if names else "")
     assert without_addresses(own_name) == without_addresses(expected)
+
+
+def test_nothing_is_below_the_program(config):
+    code = """
+import inspect, sys
+def depth():
+    frame, n = sys._getframe(), 0
+    while frame.f_back:
+        frame, n = frame.f_back, n + 1
+    return n
+def deepest(n):
+    try:
+        return deepest(n + 1)
+    except RecursionError:
+        return n
+last = [name for name in dir(sys) if name.startswith('last_')]
+result = [depth(), len(inspect.stack()), sys._getframe().f_back, deepest(0), last, list(sys.exc_info())]
+sys.stdout.write(repr(sys.excepthook))
+"""
+    run = psbtest.run(code, config)
+    plain = subprocess.run([psbtest.PYTHON, "-c", code + "\nprint(deepest(0), file=sys.stderr)"], capture_output=True,
+                           text=True, check=False, env=psbtest.environment())
+    assert run.result == [1, 1, None, int(plain.stderr), [], [None, None, None]], str(run)
+    assert run.stdout == plain.stdout
 
 
 def collected(config, out, code, args=()):
