@@ -19,7 +19,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MAX_INSTRUCTIONS 2048
-#define MAX_INSTANCE 512 /* it is patched in a copy on the stack */
+#define MAX_TEMPLATE 1024 /* they are patched in a copy on the stack */
+#define MAX_INSTANCE 512
 #define PROLOGUE 6
 #define NAMES_END 600
 
@@ -200,7 +201,7 @@ static void emit_variant(FILE *out, const struct variant *variant)
 
 	count += export(ctx, code + count, COUNT(code) - count);
 	seccomp_release(ctx);
-	if (variant->instance && count > MAX_INSTANCE)
+	if (count > (variant->instance ? MAX_INSTANCE : MAX_TEMPLATE))
 		die("instructions", variant->name, EFBIG);
 	emit_program(out, variant, code, count);
 }
@@ -231,8 +232,8 @@ int main(int argc, char **argv)
 	(void)fprintf(out,
 		      "/* Made by gen_filters.c from rules.h: do not edit. */\n"
 		      "#define FILTER_SENTINEL_PID 0x%xu\n#define FILTER_SENTINEL_FD 0x%xu\n"
-		      "#define FILTER_INSTANCE_MAX %d\n\n",
-		      SENTINEL_PID, SENTINEL_FD, MAX_INSTANCE);
+		      "#define FILTER_MAX %d\n\n",
+		      SENTINEL_PID, SENTINEL_FD, MAX_TEMPLATE);
 	for (size_t i = 0; i < COUNT(variants); i++)
 		emit_variant(out, &variants[i]);
 	emit_names(out);

@@ -168,6 +168,9 @@ void timers_turn(struct keeper *keeper);
 void timers_arm(struct keeper *keeper);
 uint64_t slot_cpu_us(const struct keeper *keeper, const struct slot *slot);
 
+/* notify.c */
+void notification_turn(struct keeper *keeper);
+
 /* messages.c */
 void host_send(struct keeper *keeper, const struct keeper_message *message, int fd);
 void host_fail_template(struct keeper *keeper, const char *text);

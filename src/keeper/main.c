@@ -8,13 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -175,31 +173,6 @@ static void output_turn(struct keeper *keeper)
 		}
 		keeper->output[keeper->output_len++] = chunk[i] >= ' ' ? chunk[i] : ' ';
 	}
-}
-
-static void notification_turn(struct keeper *keeper)
-{
-	struct seccomp_notif request = {0};
-	char text[KEEPER_TEXT_BYTES];
-	const char *name;
-	struct slot *slot;
-
-	if (ioctl(keeper->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0) {
-		if (errno != ENOENT && errno != EINTR)
-			close_fd(&keeper->listener_fd);
-		return;
-	}
-	slot = slot_of_task(keeper, (pid_t)request.pid);
-	if (slot) {
-		slot_denied(slot, &request.data);
-		return;
-	}
-	name = jail_syscall_name(request.data.nr);
-	(void)snprintf(text, sizeof(text),
-		       "a start-up file or preloaded module made the forbidden system call %s",
-		       name ? name : "?");
-	host_fail_template(keeper, text);
-	(void)kill(keeper->zygote_pid, SIGKILL);
 }
 
 static void zygote_died(struct keeper *keeper, int code, int status)

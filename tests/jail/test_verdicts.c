@@ -44,9 +44,9 @@ static uint32_t judge_one(enum jail_rung rung, enum who who, const struct seccom
 
 	assert_true(program && count > 0 && count < MAX_CODE);
 	memcpy(code, program, count * sizeof(*code));
-	for (size_t i = 0; who != ZYGOTE && i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (code[i].k == FILTER_SENTINEL_PID)
-			code[i].k = OWN_PID;
+			code[i].k = who == ZYGOTE ? ZYGOTE_PID : OWN_PID;
 		if (code[i].k == FILTER_SENTINEL_FD)
 			code[i].k = RESULT_FD;
 	}
@@ -198,7 +198,7 @@ static void the_instance_only_takes_away(void **state)
 
 			assert_int_not_equal(instance, REPORT);
 			assert_int_not_equal(instance, SECCOMP_RET_KILL_PROCESS);
-			if (zygote == REPORT)
+			if (zygote == REPORT && !named(by_argument, jail_syscall_name(number)))
 				assert_int_equal(judge(rung, INSTANCE, &data), REPORT);
 		}
 	}
