@@ -6,14 +6,15 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTHON := /usr/bin/python3
 BUILD ?= build
 SANITIZED := $(BUILD)-asan
+THREADS := $(BUILD)-tsan
 CLANG := $(BUILD)-clang
 SUITES := $(PYTHON) scripts/suites.py --build $(BUILD)
 DEPS ?= scripts/deps.sh
 FUZZ_SECONDS ?= 60
 prefix ?= /usr/local
 
-.PHONY: help build demo test test-meson test-sanitized test-clang test-python lint format bench \
-	fuzz install clean
+.PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python lint \
+	format bench fuzz install clean
 
 help:
 	@echo "make build    build/pysandbox and the library"
@@ -39,7 +40,7 @@ test: build
 	$(DEPS) test
 	$(SUITES) all
 
-test-meson test-sanitized test-clang test-python: build
+test-meson test-sanitized test-threads test-clang test-python: build
 	$(DEPS) test
 	$(SUITES) $(@:test-%=%)
 
@@ -64,4 +65,4 @@ install: build
 	meson install -C $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED) $(CLANG) $(BUILD)-fuzz
+	rm -rf $(BUILD) $(SANITIZED) $(THREADS) $(CLANG) $(BUILD)-fuzz

@@ -78,17 +78,18 @@ def cpu_set(command, engine, scale):
 
 
 def cold(command, engine, scale):
-    words = [command, "run", "--engine", engine, "-c", "result=1"]
-    rivals = [words, measure.REFERENCE]
-    if shutil.which("bwrap"):
-        rivals.append([shutil.which("bwrap"), "--unshare-all", "--ro-bind", "/", "/",
-                       *measure.REFERENCE])
-    times = measure.alternate(100 * scale, *rivals)
-    reference = measure.median(times[1])
-    names = ["cold, run -c 'result=1'", "  python3 -I -S -c pass", "  bwrap around the same"]
+    rivals = {"cold, run -c 'result=1'": [command, "run", "--engine", engine, "-c", "result=1"],
+              "  python3 -I -S -c pass": measure.REFERENCE}
+    cages = {"bwrap": ["--unshare-all", "--ro-bind", "/", "/"],
+             "nsjail": ["-Q", "-Mo", "--chroot", "/", "--"]}
+    for name, words in cages.items():
+        if shutil.which(name):
+            rivals[f"  {name} around the same"] = [shutil.which(name), *words, *measure.REFERENCE]
+    times = dict(zip(rivals, measure.alternate(100 * scale, *rivals.values())))
+    reference = measure.median(times["  python3 -I -S -c pass"])
     return [(name, len(taken), ms(measure.median(taken)), ms(measure.p99(taken)),
              f"{measure.median(taken) / reference:.2f}", "")
-            for name, taken in zip(names, times)]
+            for name, taken in times.items()]
 
 
 def json_both_ways(command, engine, scale):

@@ -26,7 +26,8 @@ static const struct cli_option bench_options[] = {
 	{"--phase", "NAME", "latency or throughput only [both]", OPTION_TEXT, FIELD(phase)},
 	{"--preload", "MODULES", "modules to import beforehand, with commas", OPTION_TEXT,
 	 FIELD(options.preload)},
-	{"--policy", "NAME", "a policy's name [default]", OPTION_TEXT, FIELD(options.policy)},
+	{"--policy", "NAME|FILE", "a policy's name, or a JSON file [default]", OPTION_TEXT,
+	 FIELD(policy)},
 	{"--python", "PATH", "the interpreter [/usr/bin/python3]", OPTION_TEXT,
 	 FIELD(options.python)},
 	{"--reference", NULL, "alternate with /usr/bin/python3 -I -S -c pass", OPTION_FLAG,
@@ -141,7 +142,10 @@ int cmd_bench(int argc, char **argv)
 	args.request.source_len = strlen(args.code);
 	rc = read_input(args.input, &args.input_text, &args.request);
 	if (!rc)
+		rc = read_policy(args.policy, &args.policy_text, &args.options);
+	if (!rc)
 		rc = run_phases(&args);
 	text_free(&args.input_text);
+	text_free(&args.policy_text);
 	return rc;
 }

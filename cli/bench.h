@@ -10,6 +10,8 @@ struct bench_args {
 	const char *code;
 	const char *input; /* NULL, JSON or @FILE */
 	struct text input_text;
+	const char *policy; /* NAME or FILE */
+	struct text policy_text;
 	const char *phase;
 	uint64_t count;
 	uint64_t inflight;

@@ -34,3 +34,8 @@ void cancel_forget(void)
 {
 	current = NULL;
 }
+
+bool cancel_seen(void)
+{
+	return seen != 0;
+}

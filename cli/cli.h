@@ -21,8 +21,11 @@ struct cli_command {
 
 int cmd_run(int argc, char **argv);
 int cmd_engines(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* options.c: tables of options, parsed into fields of a struct. */
 enum option_kind {
@@ -54,6 +57,7 @@ struct cli_syntax {
 	size_t option_count;
 	size_t word_offset; /* of a const char * for the one word that is no option */
 	bool takes_word;
+	bool takes_words; /* any number: word_offset is that of a struct text_list */
 };
 
 /* 0; CLI_USAGE after a message; PARSE_HELP after the help was printed. */
@@ -81,12 +85,16 @@ struct text {
 void text_free(struct text *text);
 int read_file(const char *path, size_t max, struct text *out); /* 0 or CLI_USAGE; "-" is stdin */
 
+/* policy_file.c: --policy NAME|FILE into options->policy; `text` owns what was read. 0, CLI_USAGE. */
+int read_policy(const char *option, struct text *text, struct psb_options *options);
+
 /* --input: what `option` names (JSON, @FILE or NULL); `text` owns what was read from a file. */
 int read_input(const char *option, struct text *text, struct psb_request *request);
 
 /* cancel.c */
 void cancel_on_signals(psb_sandbox *sandbox);
 void cancel_forget(void);
+bool cancel_seen(void); /* a signal has come since the start */
 
 /* clock.c */
 uint64_t now_us(void);

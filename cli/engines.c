@@ -2,20 +2,24 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "engines.h"
 
 struct engines_args {
 	bool json;
+	bool metrics;
 };
 
 static const struct cli_option engines_options[] = {
 	{"--json", NULL, "print a JSON array", OPTION_FLAG, offsetof(struct engines_args, json)},
+	{"--metrics", NULL, "run a small probe on each engine and print Prometheus text",
+	 OPTION_FLAG, offsetof(struct engines_args, metrics)},
 };
 
 static const struct cli_syntax engines_syntax = {
-	.usage = "engines [--json]",
+	.usage = "engines [--json | --metrics]",
 	.about = "Lists the engines, the level each reaches on this host and what is missing.",
 	.options = engines_options,
-	.option_count = 1,
+	.option_count = sizeof(engines_options) / sizeof(engines_options[0]),
 };
 
 static void print_json(const struct psb_engine_info *info, size_t index)
@@ -50,6 +54,10 @@ int cmd_engines(int argc, char **argv)
 
 	if (rc)
 		return rc == PARSE_HELP ? CLI_OK : rc;
+	if (args.json && args.metrics)
+		return usage_error("--json and --metrics are two forms; give one");
+	if (args.metrics)
+		return print_engine_metrics();
 	for (; !(rc = psb_engine_at(index, &info, &err)); index++)
 		if (args.json)
 			print_json(&info, index);

@@ -12,6 +12,9 @@
 static const struct cli_command commands[] = {
 	{"run", "run Python in the sandbox", cmd_run},
 	{"engines", "list the engines and what this host lacks for them", cmd_engines},
+	{"policy", "show a policy, or check it against this host", cmd_policy},
+	{"doctor", "look at the host and attack the cages it offers", cmd_doctor},
+	{"audit", "verify an audit log", cmd_audit},
 	{"demo", "three examples: a computation, a report, an attack", cmd_demo},
 	{"bench", "measure latency and throughput", cmd_bench},
 };

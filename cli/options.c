@@ -91,6 +91,8 @@ static int take_word(const struct cli_syntax *syntax, const char *word, char *ta
 {
 	const char **field = (const char **)(void *)(target + syntax->word_offset);
 
+	if (syntax->takes_words)
+		return list_add((struct text_list *)(void *)field, word);
 	if (!syntax->takes_word || *field)
 		return usage_error("unexpected argument '%.60s'", word);
 	*field = word;

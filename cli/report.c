@@ -85,13 +85,18 @@ static const char *limit_words(int status)
 	return words[status];
 }
 
-static void report_limit(int status, const psb_outcome *outcome, const struct psb_limits *limits)
+/* A policy or a site may have set the limit: then only the library knows its value. */
+static void report_limit(int status, const psb_outcome *outcome, const struct run_args *args)
 {
+	struct psb_limits limits = limits_in_force(args);
+	const char *message = psb_outcome_error_message(outcome);
 	const char *words = limit_words(status);
 	char value[48];
 
-	limit_value(status, outcome, limits, value, sizeof(value));
-	if (value[0])
+	limit_value(status, outcome, &limits, value, sizeof(value));
+	if (message && (!value[0] || strstr(message, "; site policy ")))
+		complain("%s reached, the run was ended: %s", words, message);
+	else if (value[0])
 		complain("%s (%s) reached, the run was ended", words, value);
 	else
 		complain("%s reached, the run was ended", words);
@@ -109,7 +114,7 @@ static void report_status(int status, const psb_outcome *outcome)
 	else if (status == PSB_DENIED)
 		complain("ended for a forbidden system call%s%s", colon, message);
 	else if (status == PSB_UNAVAILABLE)
-		complain("no engine can run this here%s%s", colon, message);
+		complain("%s", message); /* begins with those words */
 	else if (status == PSB_CANCELLED)
 		complain("cancelled");
 	else
@@ -145,11 +150,10 @@ bool needs_report(const psb_outcome *outcome)
 
 void report_end(const struct run_args *args, const psb_outcome *outcome)
 {
-	struct psb_limits limits = limits_in_force(args);
 	int status = psb_outcome_status(outcome);
 
 	if (status > 0 && status < PSB_STATUS_COUNT && limit_words(status))
-		report_limit(status, outcome, &limits);
+		report_limit(status, outcome, args);
 	else if (needs_status(status))
 		report_status(status, outcome);
 	(void)report_files(outcome, false);

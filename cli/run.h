@@ -12,6 +12,11 @@ struct run_args {
 	const char *input;
 	const char *policy;
 	const char *on_output_limit;
+	struct psb_audit audit;
+	const char *audit_sync;
+	bool audit_code;
+	bool audit_optional;
+	bool verbose;
 	struct text_list files;
 	struct text_list env;
 	bool json;
@@ -29,6 +34,9 @@ struct run_output {
 
 int run_args_read(struct run_args *args, int argc, char **argv); /* as cli_parse() */
 void run_args_free(struct run_args *args);
+
+/* run_watch.c: --audit and what belongs to it, --verbose. 0 or CLI_USAGE. */
+int run_args_watch(struct run_args *args);
 
 /* report.c: what the person is told about an end that Python did not explain. */
 bool needs_report(const psb_outcome *outcome);

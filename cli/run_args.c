@@ -10,7 +10,6 @@
 #include "run.h"
 
 #define SOURCE_MAX_BYTES (64u << 20)
-#define POLICY_MAX_BYTES (1u << 20)
 
 #define FIELD(field) offsetof(struct run_args, field)
 #define LIMIT(field) offsetof(struct run_args, options.limits.field)
@@ -45,13 +44,28 @@ static const struct cli_option run_options[] = {
 	 FIELD(options.engine)},
 	{"--policy", "NAME|FILE", "a policy's name, or a JSON file [default]", OPTION_TEXT,
 	 FIELD(policy)},
-	{"--require", "FLOOR", "run nothing below this level (1-10) or without this control",
+	{"--require", "FLOOR", "run nothing below this level (1-10) or without these controls",
 	 OPTION_TEXT, FIELD(options.require)},
+	{"--site-policy", "FILE", "a site policy to bind beside the machine's", OPTION_TEXT,
+	 FIELD(options.site_policy)},
 	{"--python", "PATH", "the interpreter, also of a venv [/usr/bin/python3]", OPTION_TEXT,
 	 FIELD(options.python)},
 	{"--preload", "MODULES", "modules to import before the run, with commas", OPTION_TEXT,
 	 FIELD(options.preload)},
 	{"--tag", "T", "a label, copied into the outcome", OPTION_TEXT, FIELD(request.tag)},
+	{"--audit", "FILE", "append what was run, and how it ended, to this log", OPTION_TEXT,
+	 FIELD(audit.file)},
+	{"--audit-key", "FILE", "seal the log with this key", OPTION_TEXT, FIELD(audit.key_file)},
+	{"--audit-rotate", "SIZE", "put the log aside at this size [never]", OPTION_SIZE,
+	 FIELD(audit.rotate_bytes)},
+	{"--audit-sync", "WHAT", "none, accepted or all records to the disk at once [none]",
+	 OPTION_TEXT, FIELD(audit_sync)},
+	{"--audit-code", NULL, "keep the program's text too, not its hash only", OPTION_FLAG,
+	 FIELD(audit_code)},
+	{"--audit-optional", NULL, "run even when the log cannot be written", OPTION_FLAG,
+	 FIELD(audit_optional)},
+	{"--verbose", NULL, "say on standard error what the library does", OPTION_FLAG,
+	 FIELD(verbose)},
 	{"--rung", "A-D", NULL, OPTION_TEXT, FIELD(options.rung)},
 };
 
@@ -87,26 +101,6 @@ static int read_source(struct run_args *args)
 	args->request.source_len = args->source.len;
 	args->request.filename =
 		strcmp(args->word, "-") ? (slash ? slash + 1 : args->word) : "<stdin>";
-	return 0;
-}
-
-/* A word is a template's name; anything that looks like a path is a file of JSON. */
-static int read_policy(struct run_args *args)
-{
-	size_t len = args->policy ? strlen(args->policy) : 0;
-	int rc;
-
-	if (!args->policy)
-		return 0;
-	args->options.policy = args->policy;
-	if (!strchr(args->policy, '/') && (len < 5 || strcmp(args->policy + len - 5, ".json")))
-		return 0;
-	rc = read_file(args->policy, POLICY_MAX_BYTES, &args->policy_text);
-	if (rc)
-		return rc;
-	args->options.policy = args->policy_text.data + strspn(args->policy_text.data, " \t\r\n");
-	if (args->options.policy[0] != '{')
-		return usage_error("%.300s: a policy is a JSON object", args->policy);
 	return 0;
 }
 
@@ -169,9 +163,11 @@ int run_args_read(struct run_args *args, int argc, char **argv)
 	if (!rc)
 		rc = read_input(args->input, &args->input_text, &args->request);
 	if (!rc)
-		rc = read_policy(args);
+		rc = read_policy(args->policy, &args->policy_text, &args->options);
 	if (!rc)
 		rc = read_files(args);
+	if (!rc)
+		rc = run_args_watch(args);
 	return rc ? rc : read_rest(args);
 }
 

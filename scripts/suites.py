@@ -18,7 +18,7 @@ import xml.etree.ElementTree as ElementTree
 import leftovers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PYTEST_FOLDERS = ["tests/e2e", "tests/escape", "tests/exhaust"]
+PYTEST_FOLDERS = ["tests/e2e", "tests/escape", "tests/exhaust", "tests/async"]
 SECOND_TRY_MOST = 20
 
 
@@ -133,7 +133,8 @@ def suite_env(build):
 
 def sanitizer_env(env):
     return {**env, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=1",
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+            "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1"}
 
 
 def check_leftovers(results, before, folder):
@@ -147,7 +148,7 @@ def check_leftovers(results, before, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build")
-    parser.add_argument("what", choices=["all", "meson", "sanitized", "clang", "python"])
+    parser.add_argument("what", choices=["all", "meson", "sanitized", "threads", "clang", "python"])
     args = parser.parse_args()
     build = (ROOT / args.build).resolve()
     results = Results(build / "results")
@@ -160,6 +161,10 @@ def main():
         run_meson(results, "meson-asan", build.with_name(build.name + "-asan"),
                   ["-Db_sanitize=address,undefined", "-Dbuildtype=debugoptimized",
                    "-Db_lundef=false"], ["unit", "fuzz"], env=sanitizer_env(env))
+    if args.what in ("all", "threads"):
+        run_meson(results, "meson-tsan", build.with_name(build.name + "-tsan"),
+                  ["-Db_sanitize=thread", "-Dbuildtype=debugoptimized", "-Db_lundef=false"],
+                  ["threads"], env=sanitizer_env(env))
     if args.what in ("all", "clang"):
         run_meson(results, "meson-clang", build.with_name(build.name + "-clang"),
                   ["-Dwerror=true"], ["unit", "fuzz"], "clang", env=env)

@@ -41,7 +41,7 @@ static PyObject *room_for(PyObject *module, PyObject *args)
 static PyMethodDef methods[] = {
 	{"serve", psb_serve, METH_VARARGS, "Be a template; returns in instances only."},
 	{"ready", psb_ready, METH_VARARGS, "Tell the keeper that this instance can be used."},
-	{"populate", psb_populate, METH_NOARGS, "Touch what the request will need."},
+	{"is_populated", psb_is_populated, METH_NOARGS, "Are the pages of a request there?"},
 	{"is_scout", psb_is_scout, METH_NOARGS, "Does this instance run nobody's program?"},
 	{"read_request", psb_read_request, METH_VARARGS, "Read the one request."},
 	{"emit_result", psb_emit_result, METH_VARARGS, "Send the result, streamed."},

@@ -20,7 +20,7 @@
 
 /* zygote.c */
 PyObject *psb_serve(PyObject *module, PyObject *args); /* returns in instances only */
-PyObject *psb_populate(PyObject *module, PyObject *args);
+PyObject *psb_is_populated(PyObject *module, PyObject *args);
 PyObject *psb_ready(PyObject *module, PyObject *args);
 PyObject *psb_is_scout(PyObject *module, PyObject *args);
 void psb_await_stop(void);

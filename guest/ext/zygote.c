@@ -37,6 +37,7 @@
 
 static struct hot_set hot_set; /* the keeper's, before instances are made */
 static bool scout;
+static bool populated;
 
 struct zygote {
 	int self_pidfd;
@@ -180,14 +181,12 @@ static void take_hot_set(int fd)
 		hot_set.count = 0;
 }
 
-/* populate() -> bool: touches the pages that the request will need, in bulk and before it comes.
- * False where there is no hot set or the kernel is older than 5.14. */
-PyObject *psb_populate(PyObject *module, PyObject *args)
+/* Touches what an instance will need, in bulk and before it is needed. False where there is no hot
+ * set or the kernel is older than 5.14. */
+static bool populate(void)
 {
 	bool works = hot_set.count > 0;
 
-	(void)module;
-	(void)args;
 	for (uint32_t i = 0; i < hot_set.count && works; i++) {
 		const struct hot_span *span = &hot_set.spans[i];
 
@@ -196,7 +195,26 @@ PyObject *psb_populate(PyObject *module, PyObject *args)
 			    (int)span->advice) < 0)
 			works = errno != EINVAL;
 	}
-	return PyBool_FromLong(works);
+	return works;
+}
+
+/* Early, so that what is touched on the way to READY is in the set too. */
+static void prepare_pages(const struct spawn_message *message, int request_fd)
+{
+	char go;
+
+	scout = message->kind == SPAWN_SCOUT;
+	if (!scout && !message->in_place)
+		populated = populate();
+	else if (scout && read(request_fd, &go, 1) != 1) /* the keeper has had its look */
+		_exit(1);
+}
+
+PyObject *psb_is_populated(PyObject *module, PyObject *args)
+{
+	(void)module;
+	(void)args;
+	return PyBool_FromLong(populated);
 }
 
 PyObject *psb_is_scout(PyObject *module, PyObject *args)
@@ -312,8 +330,10 @@ static int confine(const struct zygote *zygote, const struct spawn_message *mess
 		return -1;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a new identity has cleared it */
 	workspace_fd = make_workspace(message, fault);
-	if (workspace_fd < 0 || say_hello(message->slot, workspace_fd, fault) < 0 ||
-	    restrict_files(zygote, message, fault) < 0 || place_descriptors(fds, fault) < 0 ||
+	if (workspace_fd < 0 || say_hello(message->slot, workspace_fd, fault) < 0)
+		return -1;
+	prepare_pages(message, fds[0]);
+	if (restrict_files(zygote, message, fault) < 0 || place_descriptors(fds, fault) < 0 ||
 	    jail_rlimits_apply(&limits, fault) < 0 || jail_caps_clear(fault) < 0)
 		return -1;
 	(void)signal(SIGCHLD, SIG_DFL);
@@ -405,7 +425,6 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	}
 	if (confine(&zygote, &message, fds, &fault) < 0)
 		die(message.slot, &fault);
-	scout = message.kind == SPAWN_SCOUT;
 	if (!message.in_place)
 		PyOS_AfterFork_Child();
 	return PyLong_FromUnsignedLong(message.slot);

@@ -121,7 +121,7 @@ def become_ready(preloads, single):
     slot = psb.serve()
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
-    if not single and not psb.is_scout() and not psb.populate():
+    if not single and not psb.is_scout() and not psb.is_populated():
         part('psb_warm')['warm'](modules)
     program = Program()
     psb.ready(slot)

@@ -1,20 +1,27 @@
 /*
- * Which engine runs: candidates by level, each planned and checked against the floor before its
- * template is opened. Everything that fails here fails before a request's first byte, so the next
- * candidate may be tried; each failure is kept and shown in the outcome.
+ * Which engine runs. Every engine that the host offers and the caller wished for is planned once,
+ * which gives its level; they are tried by level, then those that are warm first, then in the
+ * registry's order. One is taken if its plan meets the floor and its template opens. Everything
+ * that fails here fails before a request's first byte, so the next candidate may be tried; each
+ * failure is kept and shown in the outcome. The floor is checked for each candidate: no way leads
+ * below it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/floor.h"
 #include "core/level.h"
 #include "core/sandbox.h"
+#include "core/task.h"
 
 static void note_fallback(struct psb_sandbox *sandbox, const char *engine, const char *reason)
 {
 	struct outcome_fallback *entry;
 
+	sandbox->metrics.fallbacks++;
+	logger_say(&sandbox->logger, PSB_LOG_WARNING, "engine %s is given up: %s", engine, reason);
 	if (sandbox->fallback_count == OUTCOME_MAX_FALLBACKS)
 		return;
 	entry = &sandbox->fallback[sandbox->fallback_count++];
@@ -22,58 +29,30 @@ static void note_fallback(struct psb_sandbox *sandbox, const char *engine, const
 	(void)snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
 }
 
-static void insert_by_level(struct psb_sandbox *sandbox, struct candidate candidate)
+static bool goes_before(const struct candidate *a, const struct candidate *b)
+{
+	return a->plan.level > b->plan.level ||
+	       (a->plan.level == b->plan.level && a->warm && !b->warm);
+}
+
+static void insert_candidate(struct psb_sandbox *sandbox, const struct candidate *candidate)
 {
 	size_t at = sandbox->candidate_count++;
 
-	while (at > 0 && sandbox->candidates[at - 1].level < candidate.level) {
+	while (at > 0 && goes_before(candidate, &sandbox->candidates[at - 1])) {
 		sandbox->candidates[at] = sandbox->candidates[at - 1];
 		at--;
 	}
-	sandbox->candidates[at] = candidate;
-}
-
-static struct candidate candidate_of(const struct engine_ops *ops, const struct engine_probe *probe)
-{
-	struct candidate candidate = {.ops = ops, .level = probe->level};
-
-	memcpy(candidate.rung, probe->rung, sizeof(candidate.rung));
-	return candidate;
-}
-
-int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
-{
-	bool known = !sandbox->engine_wish;
-
-	for (size_t i = 0; sandbox->engines[i]; i++) {
-		const struct engine_ops *ops = sandbox->engines[i];
-		struct engine_probe probe = {.available = false};
-
-		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, ops->name) != 0)
-			continue;
-		known = true;
-		ops->probe(sandbox->rung, &probe);
-		if (!probe.available)
-			note_fallback(sandbox, ops->name, probe.missing);
-		else if (sandbox->candidate_count < SANDBOX_MAX_ENGINES)
-			insert_by_level(sandbox, candidate_of(ops, &probe));
-	}
-	sandbox->probe_failures = sandbox->fallback_count;
-	if (!known)
-		return psb_fail(err, PSB_E_NOT_FOUND, 0,
-				"engine: there is no \"%s\" in this build; use auto or one that "
-				"`pysandbox engines` lists",
-				sandbox->engine_wish);
-	return 0;
+	sandbox->candidates[at] = *candidate;
 }
 
 /* The plan borrows the sandbox's strings: the sandbox outlives it. */
-static void plan_init(const struct psb_sandbox *sandbox, const struct candidate *candidate,
-		      struct plan *plan)
+static void plan_init(const struct psb_sandbox *sandbox, const struct engine_ops *ops,
+		      const struct engine_probe *probe, struct plan *plan)
 {
 	memset(plan, 0, sizeof(*plan));
-	plan->engine = candidate->ops->name;
-	memcpy(plan->rung, candidate->rung, sizeof(plan->rung));
+	plan->engine = ops->name;
+	memcpy(plan->rung, probe->rung, sizeof(plan->rung));
 	plan->limits = sandbox->limits;
 	memcpy(plan->policy_name, sandbox->policy.name, sizeof(plan->policy_name));
 	memcpy(plan->policy_sha256, sandbox->policy.sha256, sizeof(plan->policy_sha256));
@@ -84,35 +63,127 @@ static void plan_init(const struct psb_sandbox *sandbox, const struct candidate 
 	plan->libexec = sandbox->libexec;
 	plan->pool_size = sandbox->pool_size;
 	plan->single_use = sandbox->single_use;
+	plan->input_files = sandbox->policy.files.max_inputs > 0;
+	plan->output_files = sandbox->policy.files.output;
 }
 
-static int check_floor(const struct psb_sandbox *sandbox, const struct plan *plan,
-		       struct psb_error *err)
+/*
+ * The host's mitigations are twenty files to read, a tenth of a millisecond, and matter to the order
+ * only from level 9 on. For a plan below it that nobody asked the control of, they are read while
+ * the template starts: the cold path does not wait for them.
+ */
+static bool needs_host(const struct psb_sandbox *sandbox, const struct plan *plan)
 {
-	int error = 0;
+	struct plan at_best = *plan;
 
-	if (sandbox->require)
-		error = floor_met(plan, sandbox->require, err);
-	if (!error && (!sandbox->require || sandbox->policy.require_fixed))
-		error = floor_met(plan, sandbox->policy.require, err);
-	return error;
+	at_best.walls |= WALL_MITIGATIONS;
+	return level_by_table(&at_best) >= 9 ||
+	       (sandbox->policy.floor.controls & (1u << CONTROL_hardware_speculation));
+}
+
+static void settle(struct psb_sandbox *sandbox, struct plan *plan)
+{
+	if (!sandbox->host_known)
+		speculation_read(SPECULATION_DIR, &sandbox->host);
+	sandbox->host_known = true;
+	level_settle(plan, &sandbox->host);
+}
+
+void choose_settle(struct psb_sandbox *sandbox)
+{
+	for (size_t i = 0; i < sandbox->candidate_count; i++)
+		settle(sandbox, &sandbox->candidates[i].plan);
+}
+
+/* A plan that fails keeps the probe's level: its turn comes where it would have, with its reason. */
+static void make_plan(struct psb_sandbox *sandbox, const struct engine_probe *probe,
+		      struct candidate *candidate)
+{
+	struct psb_error reason = {.message = ""};
+
+	plan_init(sandbox, candidate->ops, probe, &candidate->plan);
+	candidate->warm = probe->warm;
+	if (candidate->ops->plan(&candidate->plan, &reason)) {
+		candidate->plan.level = probe->level;
+		(void)snprintf(candidate->misfit, sizeof(candidate->misfit), "%s", reason.message);
+		return;
+	}
+	if (needs_host(sandbox, &candidate->plan))
+		settle(sandbox, &candidate->plan);
+	else
+		candidate->plan.level = level_by_table(&candidate->plan);
+}
+
+int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
+{
+	bool known = !sandbox->engine_wish;
+
+	for (size_t i = 0; sandbox->engines[i]; i++) {
+		struct candidate candidate = {.ops = sandbox->engines[i]};
+		struct engine_probe probe = {.available = false};
+
+		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, candidate.ops->name) != 0)
+			continue;
+		known = true;
+		candidate.ops->probe(sandbox->rung, &probe);
+		if (!probe.available) {
+			note_fallback(sandbox, candidate.ops->name, probe.missing);
+		} else if (sandbox->candidate_count < SANDBOX_MAX_ENGINES) {
+			make_plan(sandbox, &probe, &candidate);
+			insert_candidate(sandbox, &candidate);
+		}
+	}
+	sandbox->probe_failures = sandbox->fallback_count;
+	if (!known)
+		return psb_fail(err, PSB_E_NOT_FOUND, 0,
+				"engine: there is no \"%s\" in this build; use auto or one that "
+				"`pysandbox engines` lists",
+				sandbox->engine_wish);
+	return 0;
+}
+
+int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
+		struct psb_error *err)
+{
+	if (candidate->misfit[0])
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "%s", candidate->misfit);
+	return floor_met(&candidate->plan, &sandbox->policy.floor, err);
 }
 
 static int open_candidate(struct psb_sandbox *sandbox, const struct candidate *candidate,
 			  struct psb_error *err)
 {
-	const struct engine_ops *ops = candidate->ops;
-	int error;
+	int error = choose_fits(sandbox, candidate, err);
 
-	plan_init(sandbox, candidate, &sandbox->plan);
-	error = ops->plan(&sandbox->plan, err);
-	if (!error)
-		error = check_floor(sandbox, &sandbox->plan, err);
-	if (!error)
-		error = ops->template_open(&sandbox->plan, &sandbox->tmpl, err);
-	if (!error)
-		sandbox->ops = ops;
-	return error;
+	if (error)
+		return error;
+	sandbox->plan = candidate->plan;
+	error = candidate->ops->template_open(&sandbox->plan, &sandbox->tmpl, err);
+	if (error)
+		return error;
+	sandbox->ops = candidate->ops;
+	settle(sandbox, &sandbox->plan);
+	logger_say(&sandbox->logger, PSB_LOG_INFO,
+		   "engine %s is open: level %d, rung %s, policy %s", sandbox->ops->name,
+		   sandbox->plan.level, sandbox->plan.rung[0] ? sandbox->plan.rung : "-",
+		   sandbox->plan.policy_name);
+	return 0;
+}
+
+/* Every engine that was looked at, with its own reason; as far as the message has room. */
+static int none_left(const struct psb_sandbox *sandbox, struct psb_error *err)
+{
+	char text[400] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < sandbox->fallback_count && len < sizeof(text) - 1; i++) {
+		int more = snprintf(text + len, sizeof(text) - len, "%s%s: %s", i ? "; " : "",
+				    sandbox->fallback[i].engine, sandbox->fallback[i].reason);
+
+		len += more > 0 ? (size_t)more : 0;
+	}
+	return psb_fail(err, PSB_E_ENGINE, 0, "no engine can run this here: %s",
+			text[0] ? text : "none is built in");
 }
 
 int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
@@ -125,14 +196,7 @@ int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
 		if (open_candidate(sandbox, candidate, &reason))
 			note_fallback(sandbox, candidate->ops->name, reason.message);
 	}
-	if (sandbox->ops)
-		return 0;
-	return psb_fail(err, PSB_E_ENGINE, 0, "no engine can run this here: %s%s%s",
-			sandbox->fallback_count ? sandbox->fallback[0].engine : "none is built in",
-			sandbox->fallback_count ? ": " : "",
-			sandbox->fallback_count
-				? sandbox->fallback[sandbox->fallback_count - 1].reason
-				: "");
+	return sandbox->ops ? 0 : none_left(sandbox, err);
 }
 
 void choose_drop(struct psb_sandbox *sandbox, const char *reason)
@@ -140,12 +204,14 @@ void choose_drop(struct psb_sandbox *sandbox, const char *reason)
 	if (!sandbox->ops)
 		return;
 	pool_clear(sandbox);
-	if (sandbox->proven)
+	if (sandbox->proven) {
+		logger_say(&sandbox->logger, PSB_LOG_WARNING, "engine %s is opened anew: %s",
+			   sandbox->ops->name, reason);
 		sandbox->candidate_next--;
-	else
+	} else
 		note_fallback(sandbox, sandbox->ops->name, reason);
 	sandbox->proven = false;
-	sandbox->ops->template_close(sandbox->tmpl);
+	schedule_release(sandbox, sandbox->ops, sandbox->tmpl);
 	sandbox->tmpl = NULL;
 	sandbox->ops = NULL;
 	sandbox->pool_failures = 0;

@@ -25,7 +25,8 @@ static unsigned int all_hits(const struct evidence *evidence, const struct host_
 	       bit(evidence->process_limit_hit, LIMIT_processes) |
 	       bit(facts->stdout_over || facts->stdout_cut, LIMIT_stdout) |
 	       bit(facts->stderr_over || facts->stderr_cut, LIMIT_stderr) |
-	       bit(facts->result_over, LIMIT_result) | bit(facts->workspace_over || evidence->workspace_over, LIMIT_workspace) |
+	       bit(facts->result_over, LIMIT_result) |
+	       bit(facts->workspace_over || evidence->workspace_over, LIMIT_workspace) |
 	       (report->present ? report->limits_hit : 0);
 }
 

@@ -200,14 +200,15 @@ static int collect_entry(struct collector *c, int source_fd, int target_fd, cons
 	int error = 0;
 
 	if (options_check_text("name", name, FILES_MAX_NAME_BYTES, NULL) ||
-	    c->path_len + name_len + 2 > sizeof(c->path) ||
-	    fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+	    c->path_len + name_len + 2 > sizeof(c->path))
 		return 0;
 	if (old_len > 0)
 		c->path[c->path_len++] = '/';
 	memcpy(c->path + c->path_len, name, name_len + 1);
 	c->path_len += name_len;
-	if (S_ISDIR(info.st_mode))
+	if (fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+		error = not_stored(c, "look at");
+	else if (S_ISDIR(info.st_mode))
 		error = collect_subdir(c, source_fd, target_fd, name, depth);
 	else if (S_ISREG(info.st_mode))
 		error = collect_file(c, source_fd, target_fd, name);
@@ -250,6 +251,12 @@ static bool is_own_source(struct collector *c, int dir_fd, const char *name, uns
 	       (uint64_t)info.st_size == c->workspace->own_len && holds_source(c, fd);
 }
 
+static const struct dirent *next_entry(DIR *dir)
+{
+	errno = 0;
+	return readdir(dir);
+}
+
 static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth)
 {
 	/* A fresh open, not a dup: a directory position must not be shared with anybody. */
@@ -262,7 +269,7 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 		close_fd(&fd);
 		return not_stored(c, "read the directory");
 	}
-	while (!error && !c->over && (entry = readdir(dir))) {
+	while (!error && !c->over && (entry = next_entry(dir))) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 		    is_own_source(c, source_fd, entry->d_name, depth))
 			continue;
@@ -271,6 +278,8 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 		else
 			error = collect_entry(c, source_fd, target_fd, entry->d_name, depth);
 	}
+	if (!error && !c->over && errno != 0)
+		error = not_stored(c, "read all of the directory");
 	(void)closedir(dir);
 	return error;
 }
@@ -294,8 +303,7 @@ int files_collect(const struct files_workspace *workspace, int output_fd,
 	c->workspace = workspace;
 	c->limits = limits;
 	c->outcome = outcome;
-	error = workspace->fd < 0 ? list_entry(c, 0, workspace->reason)
-				  : collect_dir(c, workspace->fd, output_fd, 1);
+	error = collect_dir(c, workspace->fd, output_fd, 1);
 	*over = c->over;
 	free(c);
 	if (outcome->file_count > 1)

@@ -1,228 +1,178 @@
 /*
- * psb_execute(): one job from call to outcome. Waiting for an instance may change the engine;
- * from start() on nothing is ever tried again. The clock of `queue_ms` ends at start(), that of
- * the run is the engine's.
+ * psb_execute(): a task and a thread that waits for it. While it waits it keeps the asynchronous
+ * tasks of the sandbox moving too, since the host's only thread may be this one; their outcomes and
+ * callbacks are left for psb_next().
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <poll.h>
 
-#include "core/cleanup.h"
 #include "core/error.h"
-#include "core/files.h"
-#include "core/json_check.h"
-#include "core/run.h"
+#include "core/task.h"
 
-#define READY_WAIT_US UINT64_C(60000000)
-#define MAX_STARTS 3
+#define IDLE_WAIT_US UINT64_C(1000000)
+#define OTHERS_WAIT_US UINT64_C(10000)
 
-/* A result counts only if the guest announced it and it is JSON. */
-static int take_result(struct run *run, const struct guest_report *report,
-		       struct psb_outcome *outcome)
+static void check_cancel(struct psb_sandbox *sandbox, struct task *task)
 {
-	size_t len = 0;
-	const uint8_t *text = frame_decoder_result(run->decoder, &len);
-	int error;
-
-	if (!report->present || !report->has_result || run->facts.result_over)
-		return 0;
-	error = json_check(text, len, JSON_PORTABLE | JSON_NESTED, NULL);
-	if (error == PSB_E_MEMORY)
-		return error;
-	run->facts.result_invalid = error != 0;
-	if (error)
-		return 0;
-	outcome->result = frame_decoder_take_result(run->decoder, &outcome->result_len);
-	return outcome->result ? 0 : PSB_E_MEMORY;
+	if (atomic_load(&sandbox->cancels) == task->cancels)
+		return;
+	task->run.cancel = true;
+	if (task->state != TASK_QUEUED)
+		return;
+	TAILQ_REMOVE(&sandbox->queue, task, link);
+	task_end_unrun(sandbox, task, PSB_CANCELLED, "Cancelled", "cancelled before it began");
 }
 
-static void take_outputs(struct run *run, struct psb_outcome *outcome)
+static void step(struct psb_sandbox *sandbox, struct task *task)
 {
-	for (int i = 0; i < 2; i++) {
-		outcome->output[i] = run->streams[i].kept;
-		buffer_init(&run->streams[i].kept, 0);
-		outcome->truncated[i] = run->streams[i].cut;
-	}
+	check_cancel(sandbox, task);
+	if (task->state == TASK_RUNNING || task->state == TASK_COLLECTING)
+		task_drive(sandbox, task);
+	/* Whatever was taken in may be for the others. */
+	if (!TAILQ_EMPTY(&sandbox->queue))
+		schedule_turn(sandbox);
+	if (sandbox->async_count > 0)
+		async_turn(sandbox);
 }
 
-static int collect(struct run *run, struct psb_outcome *outcome)
+/* A callback of psb_next() keeps a task's pipes readable: no reason to wake for them. */
+static bool others_are_busy(const struct psb_sandbox *sandbox)
 {
-	auto_fd fd = -1;
-	struct files_workspace workspace;
-	struct psb_error reason = {.message = ""};
+	const struct task *task;
 
-	outcome->has_files = run->job->output_fd >= 0;
-	if (!outcome->has_files || run->evidence.instance_lost)
-		return 0;
-	fd = run->sandbox->ops->workspace(run->instance, &reason);
-	workspace = job_workspace(run->job, fd, reason.message);
-	return files_collect(&workspace, run->job->output_fd, &run->job->limits, outcome,
-			     &run->facts.workspace_over);
+	TAILQ_FOREACH(task, &sandbox->running, link)
+	if (task_is_async(task) && task->busy)
+		return true;
+	return false;
 }
 
-/* The run has ended: everything that was seen becomes the outcome. */
-static int conclude(struct run *run, struct psb_outcome *outcome, struct psb_error *err)
+static uint64_t sooner(uint64_t a, uint64_t b)
 {
-	struct guest_report report = {.present = false};
-	struct outcome_parts parts = {
-		&run->evidence, &run->job->limits, &report, &run->facts, NULL, 0};
-	size_t end_len = 0;
-	const uint8_t *end = frame_decoder_end(run->decoder, &end_len);
-	int error = run->no_memory ? PSB_E_MEMORY : 0;
-
-	if (!error && frame_decoder_ended(run->decoder))
-		error = report_read(&report, end, end_len);
-	if (error == PSB_E_INVALID)
-		error = 0;
-	if (!error)
-		error = take_result(run, &report, outcome);
-	if (!error)
-		error = collect(run, outcome);
-	if (!error) {
-		classify(&run->evidence, &run->facts, &report, &outcome->verdict);
-		outcome->has_result = outcome->result && outcome->verdict.status <= PSB_EXIT;
-		take_outputs(run, outcome);
-		parts.stray = frame_decoder_stray(run->decoder, &parts.stray_len);
-		error = outcome_settle(outcome, &parts);
-	}
-	report_free(&report);
-	if (error == PSB_E_MEMORY)
-		return psb_fail(err, error, 0, "execute: out of memory for the outcome");
-	return error;
+	return a < b ? a : b;
 }
 
-/* A ready instance that took the request, or an error: PSB_E_ENGINE, PSB_E_BUSY (cancelled). */
-static int start_somewhere(struct psb_sandbox *sandbox, const struct job *job,
-			   struct engine_instance **out, struct psb_error *err)
+static uint64_t wait_until(const struct task *task, bool others_busy)
 {
-	uint64_t deadline = clock_us() + READY_WAIT_US;
-	int starts = 0;
+	uint64_t now = clock_us();
+	uint64_t until = task->queue_until_us ? task->queue_until_us : UINT64_MAX;
 
-	for (;;) {
-		struct psb_error reason = {.message = ""};
-		struct engine_instance *instance;
-		int error = pool_wait(sandbox, 1, deadline, err);
-
-		if (error == PSB_E_BUSY && atomic_load(&sandbox->run_state) != RUN_CANCELLED) {
-			sandbox->proven = false;
-			choose_drop(sandbox, "no instance was ready within 60 s");
-			deadline = clock_us() + READY_WAIT_US;
-			continue;
-		}
-		if (error)
-			return error;
-		instance = pool_take(sandbox);
-		if (sandbox->ops->start(instance, &job->limits, job->bytes, job->len, &reason) ==
-		    0) {
-			*out = instance;
-			return 0;
-		}
-		sandbox->ops->recycle(instance);
-		if (++starts < MAX_STARTS)
-			continue;
-		starts = 0;
-		sandbox->proven = false;
-		choose_drop(sandbox, reason.message);
-	}
-}
-
-static int not_run(struct psb_outcome *outcome, int status, const char *type, const char *reason)
-{
-	outcome->verdict = (struct verdict){.status = status, .limit = LIMIT_NONE};
-	return outcome_set_error(outcome, type, "%s", reason);
-}
-
-static void take_fallbacks(const struct psb_sandbox *sandbox, struct psb_outcome *outcome)
-{
-	memcpy(outcome->fallback, sandbox->fallback,
-	       sandbox->fallback_count * sizeof(sandbox->fallback[0]));
-	outcome->fallback_count = sandbox->fallback_count;
-}
-
-/* After a run: frees the instance and asks for the next, so that it is ready in time. */
-static void clean_up(struct run *run)
-{
-	struct psb_sandbox *sandbox = run->sandbox;
-	struct psb_error reason = {.message = ""};
-
-	sandbox->ops->recycle(run->instance);
-	if (run->template_dead)
-		choose_drop(sandbox, "its keeper ended");
-	else if (!sandbox->single_use && pool_fill(sandbox, &reason))
-		choose_drop(sandbox, reason.message);
-}
-
-static int run_job(struct psb_sandbox *sandbox, const struct job *job, struct psb_outcome *outcome,
-		   struct psb_error *err)
-{
-	struct psb_error reason = {.message = ""};
-	uint64_t queued_us = clock_us();
-	struct run run;
-	int error = run_init(&run, sandbox, job);
-
-	if (error)
-		return psb_fail(err, error, 0, "execute: out of memory");
-	error = start_somewhere(sandbox, job, &run.instance, &reason);
-	outcome->queue_us = clock_us() - queued_us;
-	take_fallbacks(sandbox, outcome);
-	if (error == PSB_E_BUSY) {
-		error = not_run(outcome, PSB_CANCELLED, "Cancelled", "cancelled before it began");
-	} else if (error) {
-		error = not_run(outcome, PSB_UNAVAILABLE, "Unavailable", reason.message);
-	} else {
-		run_to_end(&run);
-		outcome_set_engine(outcome, &sandbox->plan);
-		error = conclude(&run, outcome, err);
-		clean_up(&run);
-	}
-	run_free(&run);
-	return error;
-}
-
-/* A cancel that came is used up, also when it came too late. */
-static void reset_cancel(struct psb_sandbox *sandbox)
-{
-	if (atomic_exchange(&sandbox->run_state, RUN_IDLE) == RUN_CANCELLED)
-		sandbox_drain_wake(sandbox);
-}
-
-static int execute(struct psb_sandbox *sandbox, const struct job *job, psb_outcome **out,
-		   struct psb_error *err)
-{
-	struct psb_outcome *outcome = outcome_new(job->request.tag);
-	int error;
-
-	if (!outcome)
-		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
-	memcpy(outcome->id, job->id, sizeof(outcome->id));
-	atomic_store(&sandbox->run_state, RUN_ACTIVE);
-	choose_restart(sandbox);
-	error = run_job(sandbox, job, outcome, err);
-	reset_cancel(sandbox);
-	if (error)
-		psb_outcome_free(outcome);
+	if (task->state != TASK_QUEUED)
+		until = task_deadline(task);
 	else
-		*out = outcome;
-	return error;
+		until = sooner(until, now + IDLE_WAIT_US);
+	return others_busy ? sooner(until, now + OTHERS_WAIT_US) : until;
+}
+
+static void show(void *context)
+{
+	task_show(context);
+}
+
+/* The refill that the call before left over: now, while our own program runs. */
+static void refill(struct psb_sandbox *sandbox)
+{
+	struct psb_error reason = {.message = ""};
+
+	if (sandbox->refill_due && sandbox->ops && !sandbox->single_use &&
+	    pool_fill(sandbox, &reason))
+		choose_drop(sandbox, reason.message);
+}
+
+/* The template's descriptor always comes first. */
+static size_t gather(const struct psb_sandbox *sandbox, const struct task *task, struct pollfd *fds,
+		     bool others_busy)
+{
+	const struct engine_ops *ops = task->state == TASK_QUEUED ? sandbox->ops : task->ops;
+	struct pollfd watched[ENGINE_MAX_POLLFDS];
+	size_t count = 0;
+	size_t wanted = 0;
+
+	fds[count++] = (struct pollfd){
+		.fd = ops->template_fd(task->state == TASK_QUEUED ? sandbox->tmpl : task->tmpl),
+		.events = POLLIN};
+	if (task->state == TASK_RUNNING)
+		wanted = ops->pollfds(task->run.instance, watched);
+	for (size_t i = 0; i < wanted; i++)
+		if (watched[i].fd != fds[0].fd)
+			fds[count++] = watched[i];
+	if (sandbox->async_count > 0 && !others_busy)
+		fds[count++] = (struct pollfd){.fd = sandbox->watch.news_fd, .events = POLLIN};
+	return count;
+}
+
+static void wait_for_news(struct psb_sandbox *sandbox, struct task *task)
+{
+	struct pollfd fds[ENGINE_MAX_POLLFDS + 3];
+	bool others_busy = sandbox->async_count > 0 && others_are_busy(sandbox);
+	struct engine_template *tmpl = task->state == TASK_QUEUED ? sandbox->tmpl : task->tmpl;
+	const struct engine_ops *ops = task->state == TASK_QUEUED ? sandbox->ops : task->ops;
+	struct waiting waiting = {.fds = fds,
+				  .until_us = wait_until(task, others_busy),
+				  .unlocked = task_has_unshown(task) ? show : NULL,
+				  .context = task};
+
+	if (!ops)
+		return; /* it was dropped just now: the next step looks for another */
+	waiting.count = gather(sandbox, task, fds, others_busy);
+	sandbox_wait(sandbox, task->waiter, &waiting);
+	/* Meanwhile another thread may have closed the template, unless our task runs on it. */
+	if (fds[0].revents && (tmpl == sandbox->tmpl || tmpl == task->tmpl))
+		schedule_news(sandbox, ops, tmpl);
+}
+
+static void run_task(struct psb_sandbox *sandbox, struct task *task)
+{
+	schedule_add(sandbox, task);
+	for (;;) {
+		step(sandbox, task);
+		if (task->state == TASK_DONE)
+			break;
+		refill(sandbox);
+		wait_for_news(sandbox, task);
+	}
+	task->waiter->taken = false;
+}
+
+static int execute(struct psb_sandbox *sandbox, struct task *task, struct psb_error *err)
+{
+	int error;
+
+	sandbox_relock(sandbox);
+	error = sandbox_waiter(sandbox, &task->waiter, err);
+	if (!error)
+		run_task(sandbox, task);
+	sandbox_unlock(sandbox);
+	if (error)
+		return error;
+	task_show(task);
+	if (task->error && err)
+		*err = task->reason;
+	return task->error;
 }
 
 int psb_execute(psb_sandbox *sandbox, const struct psb_request *request, psb_outcome **out,
 		struct psb_error *err)
 {
-	struct job job;
+	struct psb_error reason = {.message = ""};
+	unsigned int cancels;
+	struct task *task;
 	int error;
 
 	if (!sandbox || !request || !out)
 		return psb_fail(err, PSB_E_INVALID, 0,
 				"psb_execute: sandbox, request or `out` is NULL");
-	error = sandbox_enter(sandbox, err);
+	error = sandbox_check_owner(sandbox, err);
 	if (error)
 		return error;
-	error = job_build(sandbox, request, &job, err);
+	cancels = atomic_load(&sandbox->cancels);
+	error = task_new(sandbox, request, &task, &reason);
+	if (error)
+		return sandbox_refuse(sandbox, "psb_execute", request, &reason, err);
+	task->cancels = cancels;
+	error = execute(sandbox, task, err);
 	if (!error) {
-		error = execute(sandbox, &job, out, err);
-		job_free(&job);
+		*out = task->outcome;
+		task->outcome = NULL;
 	}
-	sandbox_leave(sandbox);
+	task_free(task);
 	return error;
 }

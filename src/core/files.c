@@ -182,6 +182,15 @@ int files_load(const struct psb_request *request, const struct psb_limits *limit
 	return error;
 }
 
+uint64_t files_bytes(const struct input_files *files)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < files->count; i++)
+		sum += files->items[i].data_len;
+	return sum;
+}
+
 void files_free(struct input_files *files)
 {
 	for (size_t i = 0; files->owned && i < files->count; i++)

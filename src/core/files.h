@@ -21,19 +21,19 @@ struct input_files {
 int files_load(const struct psb_request *request, const struct psb_limits *limits,
 	       struct input_files *out, struct psb_error *err);
 void files_free(struct input_files *files);
+uint64_t files_bytes(const struct input_files *files); /* of all of them together */
 
 /* What a run left. */
 struct files_workspace {
 	int fd;
-	const char *reason;   /* why there is none, with fd -1 */
 	const char *own_name; /* the program's own file there: unchanged, it is no output */
 	const void *own_text;
 	size_t own_len;
 };
 
 /* Copies the workspace's regular files beneath output_fd and lists them in the outcome, with an
- * error where one could not be stored; without a workspace only the reason is listed. *over is
- * set when a cap was passed; what was copied before stays. PSB_E_MEMORY. */
+ * error where one could not be stored. *over is set when a cap was passed; what was copied before
+ * stays. PSB_E_MEMORY. */
 int files_collect(const struct files_workspace *workspace, int output_fd,
 		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over);
 

@@ -99,32 +99,6 @@ static int check_request(const struct psb_request *request, struct psb_error *er
 	return error;
 }
 
-static void write_env(struct json_writer *writer, const char *const *env)
-{
-	json_open(writer, '{');
-	for (size_t i = 0; env && env[i]; i++) {
-		size_t key_len = strcspn(env[i], "=");
-
-		json_put_string(writer, env[i], key_len);
-		json_colon(writer);
-		json_put_text(writer, env[i] + key_len + 1);
-	}
-	json_close(writer, '}');
-}
-
-static void write_list(struct json_writer *writer, const char *list)
-{
-	json_open(writer, '[');
-	while (*list) {
-		size_t len = strcspn(list, ",");
-
-		if (len > 0)
-			json_put_string(writer, list, len);
-		list += len + (list[len] == ',');
-	}
-	json_close(writer, ']');
-}
-
 static void write_imports(struct json_writer *writer, const struct policy *policy)
 {
 	static const char *const modes[] = {"deny", "allow", "off"};
@@ -133,7 +107,7 @@ static void write_imports(struct json_writer *writer, const struct policy *polic
 	json_key(writer, "mode");
 	json_put_text(writer, modes[policy->import_mode]);
 	json_key(writer, "names");
-	write_list(writer, policy->import_list);
+	json_put_list(writer, policy->import_list);
 	json_key(writer, "policy");
 	json_put_text(writer, policy->name);
 	json_close(writer, '}');
@@ -153,13 +127,13 @@ static int write_options(const struct psb_sandbox *sandbox, const struct job *jo
 	json_key(&writer, "keep_source");
 	json_put_bool(&writer, request->filename != NULL);
 	json_key(&writer, "env");
-	write_env(&writer, request->env);
+	policy_write_env(&writer, &sandbox->policy, request->env);
 	json_key(&writer, "imports");
 	write_imports(&writer, &sandbox->policy);
 	json_key(&writer, "memory_bytes");
 	json_put_uint(&writer, job->limits.memory_bytes);
 	json_key(&writer, "preloaded");
-	write_list(&writer, sandbox->preload);
+	json_put_list(&writer, sandbox->preload);
 	json_close(&writer, '}');
 	return writer.error;
 }
@@ -238,12 +212,15 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 	if (!error)
 		error = limits_read(job->request.limits, &wanted, err);
 	if (!error)
-		error = limits_tighten_call(&sandbox->limits, &wanted, &job->limits, err);
+		error = policy_tighten(&sandbox->policy, &sandbox->limits, &wanted, &job->limits,
+				       err);
 	if (!error)
 		error = check_request(&job->request, err);
 	if (!error)
 		(void)snprintf(job->filename, sizeof(job->filename), "%s",
 			       job->request.filename ? job->request.filename : "main.py");
+	if (!error)
+		error = policy_check_call(&sandbox->policy, &job->request, err);
 	if (!error)
 		error = open_output(job, err);
 	if (!error)
@@ -251,7 +228,12 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 	if (!error)
 		error = files_load(&job->request, &job->limits, &files, err);
 	if (!error)
+		error = policy_check_inputs(&sandbox->policy, files_bytes(&files), err);
+	if (!error)
 		error = encode(sandbox, job, &files, err);
+	if (!error)
+		error = audit_code_make(sandbox->audit, job->request.source,
+					job->request.source_len, &job->code, err);
 	files_free(&files);
 	return error;
 }
@@ -259,7 +241,7 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
 	      struct psb_error *err)
 {
-	struct job job = {.output_fd = -1};
+	struct job job = {.policy = &sandbox->policy, .output_fd = -1};
 	int error;
 
 	psb_request_init(&job.request);
@@ -272,11 +254,10 @@ int job_build(const struct psb_sandbox *sandbox, const struct psb_request *reque
 }
 
 /* The source stands behind the header of the encoded request. */
-struct files_workspace job_workspace(const struct job *job, int fd, const char *reason)
+struct files_workspace job_workspace(const struct job *job, int fd)
 {
 	return (struct files_workspace){
 		.fd = fd,
-		.reason = reason,
 		.own_name = job->request.filename ? job->filename : NULL,
 		.own_text = job->bytes + REQUEST_HEADER_BYTES,
 		.own_len = job->request.source_len,
@@ -287,5 +268,6 @@ void job_free(struct job *job)
 {
 	free(job->bytes);
 	job->bytes = NULL;
+	audit_code_free(&job->code);
 	close_fd(&job->output_fd);
 }

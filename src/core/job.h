@@ -2,6 +2,7 @@
 #ifndef PSB_CORE_JOB_H
 #define PSB_CORE_JOB_H
 
+#include "audit/audit.h"
 #include "core/files.h"
 #include "core/sandbox.h"
 #include "ipc/request.h"
@@ -9,12 +10,14 @@
 struct job {
 	uint8_t token[REQUEST_TOKEN_BYTES];
 	char id[33];
-	struct psb_request request; /* complete; its pointers are the caller's */
-	struct psb_limits limits;   /* complete, those of this run */
-	uint8_t *bytes;             /* owned */
+	struct psb_request request;  /* complete; its pointers are the caller's */
+	struct psb_limits limits;    /* complete, those of this run */
+	const struct policy *policy; /* the sandbox's */
+	uint8_t *bytes;              /* owned */
 	size_t len;
 	int output_fd; /* owned; -1: no output directory */
 	char filename[256];
+	struct audit_code code; /* owned; made when there is an audit log */
 };
 
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
@@ -22,6 +25,6 @@ int job_build(const struct psb_sandbox *sandbox, const struct psb_request *reque
 void job_free(struct job *job);
 
 /* For files_collect(), after the run: needs nothing that is the caller's. */
-struct files_workspace job_workspace(const struct job *job, int fd, const char *reason);
+struct files_workspace job_workspace(const struct job *job, int fd);
 
 #endif

@@ -149,3 +149,16 @@ void json_put_raw(struct json_writer *writer, const char *json, size_t len)
 	begin_value(writer);
 	put(writer, json, len);
 }
+
+void json_put_list(struct json_writer *writer, const char *list)
+{
+	json_open(writer, '[');
+	while (list && *list) {
+		size_t len = strcspn(list, ",");
+
+		if (len > 0)
+			json_put_string(writer, list, len);
+		list += len + (list[len] == ',');
+	}
+	json_close(writer, ']');
+}

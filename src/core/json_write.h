@@ -24,6 +24,8 @@ void json_key(struct json_writer *writer, const char *name); /* plain ASCII, no 
 /* Turns the string just put into a key: json_put_string(), json_colon(), then the value. */
 void json_colon(struct json_writer *writer);
 void json_put_string(struct json_writer *writer, const char *text, size_t len);
+/* "a,b" as an array of texts; empty parts are left out, NULL gives [] */
+void json_put_list(struct json_writer *writer, const char *list);
 void json_put_text(struct json_writer *writer, const char *text); /* NULL gives null */
 void json_put_int(struct json_writer *writer, int64_t value);
 void json_put_uint(struct json_writer *writer, uint64_t value);

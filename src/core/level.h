@@ -1,17 +1,18 @@
-/* The floor: may a plan run at all? */
+/* The names of the controls, and the level that follows from a plan by the fixed table. */
 #ifndef PSB_CORE_LEVEL_H
 #define PSB_CORE_LEVEL_H
 
 #include "core/plan.h"
+#include "host_probe/speculation.h"
 
 const char *control_name(enum plan_control control);
 const char *control_by_name(enum control_by by);
+int control_index(const char *name); /* -1: there is none */
 
-/* PSB_E_POLICY unless text is "1".."10" or a control's name. */
-int floor_check(const char *text, struct psb_error *err);
+/* The highest row whose conditions, and those of all rows below, hold; 0..10. */
+int level_by_table(const struct plan *plan);
 
-/* 0 if the plan meets the floor: its level is at least the number, or the named control is by the
- * kernel or the hypervisor. PSB_E_UNSUPPORTED, saying what is short, otherwise. */
-int floor_met(const struct plan *plan, const char *text, struct psb_error *err);
+/* Completes a plan after the engine's plan(): the host's part of it, then the level. */
+void level_settle(struct plan *plan, const struct speculation *host);
 
 #endif

@@ -18,7 +18,7 @@
 #name, offsetof(struct psb_limits, name), standard, min, max                       \
 	}
 
-const struct limit_spec limit_specs[] = {
+const struct limit_spec limit_specs[LIMIT_SPEC_COUNT] = {
 	SPEC(wall_ms, 30000, 1, DAY_MS),
 	SPEC(cpu_ms, 0, 10, 1024 * DAY_MS),
 	SPEC(memory_bytes, 256 * MIB, 16 * MIB, 1024 * GIB),
@@ -30,7 +30,7 @@ const struct limit_spec limit_specs[] = {
 	SPEC(open_files, 128, 16, 200),
 	SPEC(processes, 64, 1, 1024),
 };
-const size_t limit_spec_count = sizeof(limit_specs) / sizeof(limit_specs[0]);
+const size_t limit_spec_count = LIMIT_SPEC_COUNT;
 
 static const char *const names[LIMIT_COUNT] = {
 #define X(name) #name,
@@ -130,12 +130,6 @@ int limits_tighten(const struct psb_limits *wide, const struct psb_limits *wante
 					(unsigned long long)bound);
 		limits_set(&result, spec, wish);
 	}
-	if (wanted->on_output_limit == PSB_OUTPUT_TRUNCATE &&
-	    wide->on_output_limit == PSB_OUTPUT_KILL && wide->stdout_bytes != 0)
-		return psb_fail(err, PSB_E_POLICY, 0,
-				"limits.on_output_limit: truncate is wider than the sandbox's "
-				"kill; open the sandbox with truncate");
-	result.on_output_limit |= wanted->on_output_limit;
 	*out = result;
 	return 0;
 }
@@ -148,6 +142,12 @@ int limits_tighten_call(const struct psb_limits *wide, const struct psb_limits *
 
 	if (error)
 		return error;
+	if (wanted->on_output_limit == PSB_OUTPUT_TRUNCATE &&
+	    wide->on_output_limit == PSB_OUTPUT_KILL)
+		return psb_fail(err, PSB_E_POLICY, 0,
+				"limits.on_output_limit: truncate is wider than the sandbox's "
+				"kill; open the sandbox with truncate");
+	result.on_output_limit |= wanted->on_output_limit;
 	if (wanted->cpu_ms == 0 && result.wall_ms < wide->wall_ms && result.cpu_ms > result.wall_ms)
 		result.cpu_ms = result.wall_ms < 10 ? 10 : result.wall_ms;
 	*out = result;
@@ -166,7 +166,7 @@ void limits_complete(struct psb_limits *limits)
 		limits->cpu_ms = limits->wall_ms < 10 ? 10 : limits->wall_ms;
 }
 
-void limits_write(struct json_writer *writer, const struct psb_limits *limits)
+static void write_limits(struct json_writer *writer, const struct psb_limits *limits, bool mode)
 {
 	json_open(writer, '{');
 	for (size_t i = 0; i < limit_spec_count; i++) {
@@ -175,9 +175,20 @@ void limits_write(struct json_writer *writer, const struct psb_limits *limits)
 		json_key(writer, limit_specs[i].name);
 		json_put_uint(writer, limits_get(limits, &limit_specs[i]));
 	}
-	if (limits->on_output_limit == PSB_OUTPUT_TRUNCATE) {
+	if (mode) {
 		json_key(writer, "on_output_limit");
-		json_put_text(writer, "truncate");
+		json_put_text(writer,
+			      limits->on_output_limit == PSB_OUTPUT_TRUNCATE ? "truncate" : "kill");
 	}
 	json_close(writer, '}');
+}
+
+void limits_write(struct json_writer *writer, const struct psb_limits *limits)
+{
+	write_limits(writer, limits, limits->on_output_limit == PSB_OUTPUT_TRUNCATE);
+}
+
+void limits_write_all(struct json_writer *writer, const struct psb_limits *limits)
+{
+	write_limits(writer, limits, true);
 }

@@ -30,7 +30,9 @@ struct limit_spec {
 	uint64_t max;
 };
 
-extern const struct limit_spec limit_specs[];
+#define LIMIT_SPEC_COUNT 10
+
+extern const struct limit_spec limit_specs[LIMIT_SPEC_COUNT];
 extern const size_t limit_spec_count;
 
 uint64_t limits_get(const struct psb_limits *limits, const struct limit_spec *spec);
@@ -40,17 +42,19 @@ void limits_set(struct psb_limits *limits, const struct limit_spec *spec, uint64
  * ranges. PSB_E_INVALID, PSB_E_POLICY. */
 int limits_read(const struct psb_limits *given, struct psb_limits *out, struct psb_error *err);
 /* out = wide, tightened by the set members of `wanted`. A wider wish is PSB_E_POLICY; a member
- * that `wide` leaves unset bounds nothing. */
+ * that `wide` leaves unset bounds nothing. on_output_limit is not a number and stays wide's. */
 int limits_tighten(const struct psb_limits *wide, const struct psb_limits *wanted,
 		   struct psb_limits *out, struct psb_error *err);
 /* As limits_tighten() on complete limits, for one call: a CPU budget that was not asked for follows
- * a tighter wall limit. */
+ * a tighter wall limit, and output may be cut off instead of ending the run only if it may be for
+ * the sandbox. */
 int limits_tighten_call(const struct psb_limits *wide, const struct psb_limits *wanted,
 			struct psb_limits *out, struct psb_error *err);
 /* Fills what is unset with the defaults. */
 void limits_complete(struct psb_limits *limits);
 
-/* The set members as one JSON object. */
+/* The set members as one JSON object; on_output_limit if it is truncate, or always. */
 void limits_write(struct json_writer *writer, const struct psb_limits *limits);
+void limits_write_all(struct json_writer *writer, const struct psb_limits *limits);
 
 #endif

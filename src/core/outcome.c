@@ -195,40 +195,63 @@ static int settle_denied(struct psb_outcome *outcome, const struct evidence *evi
 	return outcome_set_error(outcome, "Denied", "ended for the forbidden system call %s", name);
 }
 
+/* The number behind each name of a limit. */
+static const struct {
+	const char *words;
+	size_t member; /* of struct psb_limits */
+	const char *unit;
+} limit_words[LIMIT_COUNT] = {
+	[LIMIT_wall] = {"over the wall limit of", offsetof(struct psb_limits, wall_ms), "ms"},
+	[LIMIT_cpu] = {"over the CPU limit of", offsetof(struct psb_limits, cpu_ms), "ms"},
+	[LIMIT_memory] = {"over the memory limit of", offsetof(struct psb_limits, memory_bytes),
+			  "bytes"},
+	[LIMIT_stdout] = {"over the stdout limit of", offsetof(struct psb_limits, stdout_bytes),
+			  "bytes"},
+	[LIMIT_stderr] = {"over the stderr limit of", offsetof(struct psb_limits, stderr_bytes),
+			  "bytes"},
+	[LIMIT_result] = {"over the result limit of", offsetof(struct psb_limits, result_bytes),
+			  "bytes"},
+	[LIMIT_processes] = {"over the limit of", offsetof(struct psb_limits, processes),
+			     "processes"},
+	[LIMIT_open_files] = {"over the limit of", offsetof(struct psb_limits, open_files),
+			      "open files"},
+};
+
+/* "; site policy ..." when the limit is as low as it is because of one. */
+static const char *site_words(const struct outcome_parts *parts, size_t member)
+{
+	const char *note = NULL;
+
+	for (size_t i = 0; i < limit_spec_count; i++) {
+		if (limit_specs[i].offset == member)
+			note = policy_limit_note(parts->policy, i, parts->limits);
+	}
+	return note ? note : "";
+}
+
 static int settle_limit(struct psb_outcome *outcome, const struct outcome_parts *parts)
 {
 	const struct psb_limits *limits = parts->limits;
+	enum limit_name limit = outcome->verdict.limit;
 	const char *type = "LimitExceeded";
+	size_t member;
+	uint64_t value;
 
-	switch ((int)outcome->verdict.limit) {
-	case LIMIT_wall:
-		return outcome_set_error(outcome, type, "over the wall limit of %llu ms",
-					 (unsigned long long)limits->wall_ms);
-	case LIMIT_cpu:
-		return outcome_set_error(outcome, type, "over the CPU limit of %llu ms",
-					 (unsigned long long)limits->cpu_ms);
-	case LIMIT_memory:
-		return outcome_set_error(outcome, type, "over the memory limit of %llu bytes",
-					 (unsigned long long)limits->memory_bytes);
-	case LIMIT_stdout:
-		return outcome_set_error(outcome, type, "over the stdout limit of %llu bytes",
-					 (unsigned long long)limits->stdout_bytes);
-	case LIMIT_stderr:
-		return outcome_set_error(outcome, type, "over the stderr limit of %llu bytes",
-					 (unsigned long long)limits->stderr_bytes);
-	case LIMIT_result:
-		return outcome_set_error(outcome, type, "over the result limit of %llu bytes",
-					 (unsigned long long)limits->result_bytes);
-	case LIMIT_workspace:
-		return outcome_set_error(outcome, type,
-					 "the workspace is over its limits (%llu bytes, %llu "
-					 "files, depth 16, names of 255 bytes)",
-					 (unsigned long long)limits->workspace_bytes,
-					 (unsigned long long)limits->workspace_files);
-	default:
-		return outcome_set_error(outcome, type, "over the limit of %llu processes",
-					 (unsigned long long)limits->processes);
-	}
+	if (limit == LIMIT_workspace)
+		return outcome_set_error(
+			outcome, type,
+			"the workspace is over its limits (%llu bytes, %llu files, depth 16, names "
+			"of 255 bytes)%s",
+			(unsigned long long)limits->workspace_bytes,
+			(unsigned long long)limits->workspace_files,
+			site_words(parts, offsetof(struct psb_limits, workspace_bytes)));
+	if (limit <= LIMIT_NONE || limit >= LIMIT_COUNT || !limit_words[limit].words)
+		limit = LIMIT_processes;
+	member = limit_words[limit].member;
+	memcpy(&value, (const char *)limits + member, sizeof(value));
+	return outcome_set_error(outcome, type, "%s %llu %s%s", limit_words[limit].words,
+				 (unsigned long long)value, limit_words[limit].unit,
+				 site_words(parts, member));
 }
 
 static int settle_error(struct psb_outcome *outcome, const struct outcome_parts *parts)
@@ -354,6 +377,21 @@ uint64_t psb_outcome_wall_us(const psb_outcome *outcome)
 uint64_t psb_outcome_cpu_us(const psb_outcome *outcome)
 {
 	return outcome->cpu_us;
+}
+
+const char *psb_outcome_id(const psb_outcome *outcome)
+{
+	return outcome->id;
+}
+
+const char *psb_outcome_tag(const psb_outcome *outcome)
+{
+	return outcome->tag;
+}
+
+uint64_t psb_outcome_job(const psb_outcome *outcome)
+{
+	return outcome->job;
 }
 
 uint64_t psb_outcome_queue_us(const psb_outcome *outcome)

@@ -7,7 +7,9 @@
 
 #include "core/buffer.h"
 #include "core/classify.h"
+#include "core/json_write.h"
 #include "core/plan.h"
+#include "core/policy.h"
 #include "pysandbox.h"
 
 #define OUTCOME_VERSION 1
@@ -40,6 +42,7 @@ struct outcome_engine {
 
 struct psb_outcome {
 	char id[33];
+	uint64_t job; /* what psb_submit() gave; 0 of psb_execute() */
 	char *tag;
 	struct verdict verdict;
 	bool has_result;
@@ -77,6 +80,7 @@ void outcome_set_engine(struct psb_outcome *outcome, const struct plan *plan);
 struct outcome_parts {
 	const struct evidence *evidence;
 	const struct psb_limits *limits;
+	const struct policy *policy;
 	struct guest_report *report;
 	const struct host_facts *facts;
 	const uint8_t *stray;
@@ -88,7 +92,10 @@ int outcome_settle(struct psb_outcome *outcome, const struct outcome_parts *part
 int outcome_set_error(struct psb_outcome *outcome, const char *type, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* outcome_json.c: the whole outcome as JSON text. 0, PSB_E_TOO_LARGE, PSB_E_MEMORY. */
+/* outcome_json.c: the member `controls`, of one for each key. */
+void outcome_write_controls(struct json_writer *writer,
+			    const struct control controls[CONTROL_COUNT]);
+/* The whole outcome as JSON text. 0, PSB_E_TOO_LARGE, PSB_E_MEMORY. */
 int outcome_write(const struct psb_outcome *outcome, struct buffer *out);
 
 #endif

@@ -109,7 +109,7 @@ static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
 	json_close(w, '}');
 }
 
-static void put_controls(struct json_writer *w, const struct outcome_engine *engine)
+void outcome_write_controls(struct json_writer *w, const struct control controls[CONTROL_COUNT])
 {
 	json_key(w, "controls");
 	json_open(w, '{');
@@ -117,9 +117,9 @@ static void put_controls(struct json_writer *w, const struct outcome_engine *eng
 		json_key(w, control_name((enum plan_control)i));
 		json_open(w, '{');
 		json_key(w, "by");
-		json_put_text(w, control_by_name(engine->controls[i].by));
+		json_put_text(w, control_by_name(controls[i].by));
 		json_key(w, "how");
-		json_put_text(w, engine->controls[i].how);
+		json_put_list(w, controls[i].how);
 		json_close(w, '}');
 	}
 	json_close(w, '}');
@@ -141,7 +141,7 @@ static void put_engine(struct json_writer *w, const struct psb_outcome *outcome)
 	json_put_int(w, engine->level);
 	json_key(w, "rung");
 	json_put_text(w, engine->rung[0] ? engine->rung : NULL);
-	put_controls(w, engine);
+	outcome_write_controls(w, engine->controls);
 	json_key(w, "python");
 	json_put_text(w, engine->python[0] ? engine->python : NULL);
 	json_key(w, "policy_sha256");

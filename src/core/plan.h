@@ -30,7 +30,22 @@ enum control_by { BY_ABSENT = 0, BY_ADVISORY, BY_RUNTIME, BY_KERNEL, BY_HYPERVIS
 
 struct control {
 	enum control_by by;
-	char how[96]; /* comma-separated mechanisms, e.g. "cgroup-v1,rlimit-as" */
+	char how[96]; /* comma-separated mechanisms, e.g. "cgroup,rlimit-as" */
+};
+
+/* What the rows of the level's table ask for beyond the controls; plan() sets what is true of the
+ * engine here, the core what is true of the host. */
+enum plan_wall {
+	WALL_NAMESPACES = 1 << 0,     /* user, pid, ipc and mount namespaces */
+	WALL_CGROUP = 1 << 1,         /* memory and pids are limited by a control group */
+	WALL_OWN_UID = 1 << 2,        /* the guest has a uid that nothing else has */
+	WALL_WASM = 1 << 3,           /* compiled WebAssembly around the interpreter */
+	WALL_HYPERVISOR = 1 << 4,     /* hardware virtualisation around the guest */
+	WALL_JAILED_WORKER = 1 << 5,  /* the process that holds the guest is caged itself */
+	WALL_OWN_WORKER = 1 << 6,     /* no worker or template serves two tenants */
+	WALL_FRESH_WORKER = 1 << 7,   /* a new worker for each execution */
+	WALL_UNSHARED_PAGES = 1 << 8, /* no memory shared with other instances, images included */
+	WALL_MITIGATIONS = 1 << 9,    /* the host's, of speculative execution; set by the core */
 };
 
 enum import_mode { IMPORTS_DENY_LIST = 0, IMPORTS_ALLOW_LIST, IMPORTS_OFF };
@@ -38,7 +53,8 @@ enum import_mode { IMPORTS_DENY_LIST = 0, IMPORTS_ALLOW_LIST, IMPORTS_OFF };
 struct plan {
 	const char *engine; /* static */
 	char rung[8];
-	int level;
+	int level;          /* set by the core, from the controls and walls */
+	unsigned int walls; /* bits of enum plan_wall */
 	struct control controls[CONTROL_COUNT];
 	struct psb_limits limits; /* complete: every field non-zero */
 	char policy_name[64];
@@ -51,6 +67,8 @@ struct plan {
 	char python_version[16]; /* "3.11", filled by the engine's plan() */
 	uint32_t pool_size;
 	bool single_use;
+	bool input_files;  /* requests may bring files */
+	bool output_files; /* requests may collect the workspace's files */
 };
 
 #endif

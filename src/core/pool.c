@@ -1,12 +1,10 @@
 /*
- * The pool: instances that are being made or wait, ready. Taking one that is ready costs one system
+ * The pool: instances that are being made or wait, ready. Taking one that is ready costs no system
  * call. Nothing here has run the caller's code yet, so a failure may be answered by another
  * instance or another engine.
  */
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -21,8 +19,22 @@ static void pool_remove(struct psb_sandbox *sandbox, size_t index)
 		(sandbox->pool_count - index) * sizeof(sandbox->pool[0]));
 }
 
+static void recycle_spent(struct psb_sandbox *sandbox)
+{
+	while (sandbox->spent_count > 0)
+		sandbox->ops->recycle(sandbox->spent[--sandbox->spent_count]);
+}
+
+void pool_spend(struct psb_sandbox *sandbox, struct engine_instance *instance)
+{
+	if (sandbox->spent_count == SANDBOX_MAX_POOL)
+		recycle_spent(sandbox);
+	sandbox->spent[sandbox->spent_count++] = instance;
+}
+
 void pool_clear(struct psb_sandbox *sandbox)
 {
+	recycle_spent(sandbox);
 	while (sandbox->pool_count > 0)
 		sandbox->ops->recycle(sandbox->pool[--sandbox->pool_count]);
 }
@@ -54,6 +66,8 @@ int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	size_t wanted = sandbox->single_use ? 1 : sandbox->pool_size;
 
+	recycle_spent(sandbox);
+	sandbox->refill_due = false;
 	while (sandbox->pool_count < wanted) {
 		struct engine_instance *instance = NULL;
 		int error = sandbox->ops->prepare(sandbox->tmpl, &instance, err);
@@ -67,11 +81,21 @@ int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
 	return 0;
 }
 
+/* Why an instance failed, as its engine knows it; "" if it does not. */
+static void note_failure(struct psb_sandbox *sandbox, const struct engine_instance *instance)
+{
+	const char *text = sandbox->ops->failure ? sandbox->ops->failure(instance) : "";
+
+	sandbox->metrics.instances_failed++;
+	(void)snprintf(sandbox->pool_failure, sizeof(sandbox->pool_failure), "%s", text);
+	logger_say(&sandbox->logger, PSB_LOG_WARNING,
+		   "engine %s: an instance ended before it was ready%s%s", sandbox->ops->name,
+		   *text ? ": " : "", text);
+}
+
 /* Frees the instances that failed on their way; PSB_E_ENGINE when too many did in a row. */
 static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 {
-	char why[400] = "";
-
 	for (size_t i = 0; i < sandbox->pool_count;) {
 		struct engine_instance *instance = sandbox->pool[i];
 		enum instance_state state = sandbox->ops->state(instance);
@@ -83,8 +107,7 @@ static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 			continue;
 		}
 		pool_remove(sandbox, i);
-		if (sandbox->ops->failure)
-			(void)snprintf(why, sizeof(why), "%s", sandbox->ops->failure(instance));
+		note_failure(sandbox, instance);
 		sandbox->ops->recycle(instance);
 		sandbox->pool_failures++;
 	}
@@ -92,64 +115,21 @@ static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 		return 0;
 	return psb_fail(err, PSB_E_ENGINE, 0,
 			"%u instances in a row ended before they were ready%s%s",
-			sandbox->pool_failures, why[0] ? ": " : "", why);
+			sandbox->pool_failures, sandbox->pool_failure[0] ? ": " : "",
+			sandbox->pool_failure);
 }
 
-/* One turn of an open engine: news, clean-up, refill. */
-static int advance(struct psb_sandbox *sandbox, struct psb_error *err)
+int pool_turn(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	int error = sandbox->ops->turn(sandbox->tmpl, err);
 
-	if (!error)
-		error = drop_failed(sandbox, err);
-	if (!error)
-		error = pool_fill(sandbox, err);
-	return error;
-}
-
-static void sleep_until_news(struct psb_sandbox *sandbox, uint64_t left_us)
-{
-	struct pollfd fds[2] = {
-		{.fd = sandbox->ops->template_fd(sandbox->tmpl), .events = POLLIN},
-		{.fd = sandbox->wake_fd, .events = POLLIN},
-	};
-	uint64_t left_ms = left_us / 1000 + 1;
-
-	if (poll(fds, 2, left_ms < 1000 ? (int)left_ms : 1000) > 0 && fds[1].revents != 0)
-		sandbox_drain_wake(sandbox);
+	return error ? error : drop_failed(sandbox, err);
 }
 
 /* A keeper that was killed while everything was idle shows here, before its instances are used. */
-static bool has_news(const struct psb_sandbox *sandbox)
+bool pool_has_news(const struct psb_sandbox *sandbox)
 {
 	struct pollfd fd = {.fd = sandbox->ops->template_fd(sandbox->tmpl), .events = POLLIN};
 
 	return poll(&fd, 1, 0) != 0;
-}
-
-int pool_wait(struct psb_sandbox *sandbox, size_t wanted, uint64_t deadline_us,
-	      struct psb_error *err)
-{
-	for (;;) {
-		struct psb_error reason = {.message = ""};
-		uint64_t now;
-		int error = choose_engine(sandbox, err);
-
-		if (error)
-			return error;
-		if (pool_ready(sandbox) >= wanted && !has_news(sandbox))
-			return 0;
-		if (advance(sandbox, &reason)) {
-			choose_drop(sandbox, reason.message);
-			continue;
-		}
-		if (pool_ready(sandbox) >= wanted)
-			return 0;
-		now = clock_us();
-		if (now >= deadline_us || atomic_load(&sandbox->run_state) == RUN_CANCELLED)
-			return psb_fail(err, PSB_E_BUSY, 0,
-					"%zu of %zu instances were ready in time",
-					pool_ready(sandbox), wanted);
-		sleep_until_news(sandbox, deadline_us - now);
-	}
 }

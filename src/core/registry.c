@@ -32,21 +32,35 @@ static void fill_info(const struct engine_ops *ops, struct psb_engine_info *info
 	(void)snprintf(info->missing, sizeof(info->missing), "%s", probe.missing);
 }
 
-int psb_engine_at(size_t index, struct psb_engine_info *out, struct psb_error *err)
+int registry_check(size_t index, const struct psb_engine_info *out, struct psb_error *err)
 {
-	struct psb_engine_info info;
-	size_t room;
-
 	if (!out)
 		return psb_fail(err, PSB_E_INVALID, 0, "engine info: `out` is NULL");
 	for (size_t i = 0; i <= index; i++) {
 		if (!registry_engines[i])
 			return psb_fail(err, PSB_E_NOT_FOUND, 0, "there is no engine %zu", index);
 	}
+	return 0;
+}
+
+void registry_copy_info(struct psb_engine_info *info, struct psb_engine_info *out)
+{
+	size_t room = out->size >= sizeof(size_t) && out->size < sizeof(*info) ? out->size
+									       : sizeof(*info);
+
+	info->size = room;
+	memcpy(out, info, room);
+}
+
+int psb_engine_at(size_t index, struct psb_engine_info *out, struct psb_error *err)
+{
+	struct psb_engine_info info;
+	int error = registry_check(index, out, err);
+
+	if (error)
+		return error;
 	memset(&info, 0, sizeof(info));
 	fill_info(registry_engines[index], &info);
-	room = out->size >= sizeof(size_t) && out->size < sizeof(info) ? out->size : sizeof(info);
-	info.size = room;
-	memcpy(out, &info, room);
+	registry_copy_info(&info, out);
 	return 0;
 }

@@ -1,28 +1,19 @@
 /*
- * The loop of one execution: moves the guest's bytes into bounded places, decides when the host
- * must stop it, and waits. What the end means is not decided here but in classify.c.
+ * One run, step by step: moves the guest's bytes into bounded places and decides when the host must
+ * stop it. What the end means is not decided here but in classify.c.
  *
  * Trust boundary: all bytes are the guest's; outputs pass the UTF-8 sanitizer and a cap, frames the
- * decoder. Waiting is bounded even if the engine goes silent: the wall limit plus two seconds, and
+ * decoder. A run is bounded even if the engine goes silent: the wall limit plus two seconds, and
  * two seconds from a stop.
- *
- * Latency: a tiny program ends within tens of microseconds of its start, and a sleep plus wake-up
- * costs as much again, so each wait first asks poll() without sleeping for a short while, when the
- * machine has a second CPU for the guest.
  */
 #include "core/run.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <unistd.h>
-
 #define GRACE_US UINT64_C(2000000)
-#define SPIN_US UINT64_C(0)
 #define DRAIN_FACTOR 64u
 
-int run_init(struct run *run, struct psb_sandbox *sandbox, const struct job *job)
+int run_init(struct run *run, const struct job *job)
 {
-	*run = (struct run){.sandbox = sandbox, .job = job};
+	*run = (struct run){.job = job};
 	buffer_init(&run->streams[0].kept, job->limits.stdout_bytes);
 	buffer_init(&run->streams[1].kept, job->limits.stderr_bytes);
 	run->decoder = frame_decoder_new(job->token, job->limits.result_bytes);
@@ -58,27 +49,14 @@ static void keep(void *context, const uint8_t *data, size_t len)
 		keeping->run->no_memory = true;
 }
 
-static void show(struct run *run, int index, size_t from)
-{
-	const struct psb_request *request = &run->job->request;
-	const struct run_stream *stream = &run->streams[index];
-
-	if (request->on_output && stream->kept.len > from)
-		request->on_output(request->context, index == 0 ? PSB_STDOUT : PSB_STDERR,
-				   (const char *)stream->kept.data + from, stream->kept.len - from);
-}
-
 static void take_output(struct run *run, int index, const uint8_t *data, size_t len)
 {
 	struct run_stream *stream = &run->streams[index];
 	struct keep_context keeping = {run, stream};
-	size_t before = stream->kept.len;
 
 	stream->seen += len;
-	if (stream->cut)
-		return;
-	utf8_stream_feed(&stream->utf8, data, len, keep, &keeping);
-	show(run, index, before);
+	if (!stream->cut)
+		utf8_stream_feed(&stream->utf8, data, len, keep, &keeping);
 }
 
 static void take_stdout(void *context, const uint8_t *data, size_t len)
@@ -105,7 +83,7 @@ static void stop(struct run *run, enum stop_reason reason)
 		return;
 	run->stopped = true;
 	run->deadline_us = clock_us() + GRACE_US;
-	run->sandbox->ops->stop(run->instance, reason);
+	run->ops->stop(run->instance, reason);
 }
 
 static bool output_over(const struct run *run, int index)
@@ -124,7 +102,7 @@ static void judge(struct run *run)
 	run->facts.stdout_over |= output_over(run, 0);
 	run->facts.stderr_over |= output_over(run, 1);
 	run->facts.result_over |= frame_decoder_result_over(run->decoder);
-	if (atomic_load(&run->sandbox->run_state) == RUN_CANCELLED && !run->stopped) {
+	if (run->cancel && !run->stopped && !frame_decoder_ended(run->decoder)) {
 		run->facts.cancelled = true;
 		stop(run, STOP_CANCELLED);
 	}
@@ -135,7 +113,7 @@ static void judge(struct run *run)
 	if (run->facts.result_over)
 		stop(run, STOP_RESULT);
 	if (frame_decoder_ended(run->decoder))
-		stop(run, STOP_FINISHED);
+		stop(run, run->job->output_fd >= 0 ? STOP_COLLECT : STOP_FINISHED);
 }
 
 /* The engine has been silent too long: first stop, then give up. False to give up. */
@@ -150,92 +128,49 @@ static bool still_in_time(struct run *run)
 	return true;
 }
 
-static size_t gather_fds(const struct run *run, struct pollfd fds[ENGINE_MAX_POLLFDS + 1])
-{
-	size_t count = run->sandbox->ops->pollfds(run->instance, fds);
-
-	/* Once stopped, a cancel has nothing to say any more. */
-	if (!run->stopped)
-		fds[count++] = (struct pollfd){.fd = run->sandbox->wake_fd, .events = POLLIN};
-	return count;
-}
-
-static int wait_for_news(const struct run *run, struct pollfd *fds, size_t count)
-{
-	uint64_t now = clock_us();
-	uint64_t spin_end = now + (run->sandbox->may_spin ? SPIN_US : 0);
-	uint64_t left_ms;
-
-	do {
-		int ready = poll(fds, count, 0);
-
-		if (ready != 0)
-			return ready;
-		now = clock_us();
-	} while (now < spin_end);
-	left_ms = run->deadline_us > now ? (run->deadline_us - now) / 1000 + 1 : 0;
-	return poll(fds, count, left_ms < 60000 ? (int)left_ms : 60000);
-}
-
-static void sleep_and_turn(struct run *run)
-{
-	const struct engine_ops *ops = run->sandbox->ops;
-	struct pollfd fds[ENGINE_MAX_POLLFDS + 1];
-	size_t count = gather_fds(run, fds);
-	int template_fd = ops->template_fd(run->sandbox->tmpl);
-
-	if (wait_for_news(run, fds, count) <= 0)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		if (fds[i].revents == 0)
-			continue;
-		if (fds[i].fd == run->sandbox->wake_fd)
-			sandbox_drain_wake(run->sandbox);
-		else if (fds[i].fd == template_fd && ops->turn(run->sandbox->tmpl, NULL))
-			run->template_dead = true;
-	}
-}
-
 static bool has_ended(const struct run *run)
 {
-	enum instance_state state = run->sandbox->ops->state(run->instance);
+	enum instance_state state = run->ops->state(run->instance);
 
 	return state == INSTANCE_ENDED || state == INSTANCE_FAILED;
 }
 
-static void pump_until_end(struct run *run)
+void run_begin(struct run *run, const struct engine_ops *ops, struct engine_instance *instance)
+{
+	run->ops = ops;
+	run->instance = instance;
+	run->deadline_us = clock_us() + run->job->limits.wall_ms * 1000 + GRACE_US;
+}
+
+bool run_step(struct run *run)
 {
 	const struct engine_sink sink = {take_stdout, take_stderr, take_frames, run};
-	const struct engine_ops *ops = run->sandbox->ops;
+	bool was_stopped;
 
-	for (;;) {
-		bool was_stopped = run->stopped;
-
-		if (ops->pump(run->instance, &sink, NULL)) {
+	do {
+		was_stopped = run->stopped;
+		if (run->ops->pump(run->instance, &sink, NULL)) {
 			run->evidence.instance_lost = true;
-			return;
+			return true;
 		}
 		if (has_ended(run))
-			return;
+			return true;
 		judge(run);
-		if (run->stopped != was_stopped)
-			continue;
-		if (run->template_dead || !still_in_time(run)) {
+		if (run->stopped == was_stopped && !still_in_time(run)) {
 			run->evidence.instance_lost = true;
-			return;
+			return true;
 		}
-		sleep_and_turn(run);
-	}
+		/* An engine may end at once when it is stopped; one that needs time will say so. */
+	} while (run->stopped != was_stopped && has_ended(run));
+	return false;
 }
 
 static void finish_streams(struct run *run)
 {
 	for (int i = 0; i < 2; i++) {
 		struct keep_context keeping = {run, &run->streams[i]};
-		size_t before = run->streams[i].kept.len;
 
 		utf8_stream_finish(&run->streams[i].utf8, keep, &keeping);
-		show(run, i, before);
 		run->facts.stdout_over |= i == 0 && output_over(run, i);
 		run->facts.stderr_over |= i == 1 && output_over(run, i);
 	}
@@ -244,14 +179,11 @@ static void finish_streams(struct run *run)
 	run->facts.stderr_cut = run->streams[1].cut;
 }
 
-void run_to_end(struct run *run)
+void run_finish(struct run *run)
 {
-	bool lost;
+	bool lost = run->evidence.instance_lost;
 
-	run->deadline_us = clock_us() + run->job->limits.wall_ms * 1000 + GRACE_US;
-	pump_until_end(run);
-	lost = run->evidence.instance_lost;
-	run->sandbox->ops->evidence(run->instance, &run->evidence);
+	run->ops->evidence(run->instance, &run->evidence);
 	run->evidence.instance_lost |= lost;
 	if (run->facts.overdue)
 		run->evidence.instance_lost = false;

@@ -14,24 +14,28 @@ struct run_stream {
 };
 
 struct run {
-	struct psb_sandbox *sandbox;
+	const struct engine_ops *ops;
 	struct engine_instance *instance;
 	const struct job *job;
 	struct frame_decoder *decoder;
 	struct run_stream streams[2];
 	struct host_facts facts;
 	struct evidence evidence;
-	bool stopped;       /* ops->stop() was called */
-	bool no_memory;     /* the host ran out of memory: the run is given up */
-	bool template_dead; /* the engine must be dropped */
+	bool cancel;    /* asked for; without effect on a run that has ended */
+	bool stopped;   /* ops->stop() was called */
+	bool no_memory; /* the host ran out of memory: the run is given up */
 	uint64_t deadline_us;
 };
 
 /* 0 or PSB_E_MEMORY. run_free() takes a zeroed one too. */
-int run_init(struct run *run, struct psb_sandbox *sandbox, const struct job *job);
+int run_init(struct run *run, const struct job *job);
 void run_free(struct run *run);
 
-/* After a successful start(): pumps until the instance has ended or is given up. */
-void run_to_end(struct run *run);
+/* After a successful start(). */
+void run_begin(struct run *run, const struct engine_ops *ops, struct engine_instance *instance);
+/* Moves what can be moved without waiting. True when the instance has ended or is given up. */
+bool run_step(struct run *run);
+/* After the last step: fetches the evidence and closes the streams. */
+void run_finish(struct run *run);
 
 #endif

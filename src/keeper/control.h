@@ -81,8 +81,8 @@ struct host_message {
 	uint32_t type;
 	uint32_t slot;
 	uint32_t generation; /* of HOST_PREPARE: echoed in all answers about this instance */
-	uint32_t reserved;
-	uint64_t start_us; /* of HOST_STOP and HOST_FINISH: CLOCK_MONOTONIC before the request's
+	uint32_t release;    /* of HOST_FINISH: 1 if this is the HOST_RELEASE as well */
+	uint64_t start_us;   /* of HOST_STOP and HOST_FINISH: CLOCK_MONOTONIC before the request's
 			    * first byte */
 	struct slot_limits limits; /* of HOST_ARM */
 };

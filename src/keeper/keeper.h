@@ -61,6 +61,7 @@ struct keeper {
 	bool host_gone;
 	bool placed; /* the zygote is in its control group: instances may be made */
 	int host_fd;
+	int host_pidfd;  /* -1 when the kernel has none */
 	int zygote_fd;   /* control socket */
 	int output_fd;   /* what the zygote prints before it runs instances: for error texts */
 	int listener_fd; /* seccomp user notifications */
@@ -154,6 +155,7 @@ void starts_turn(struct keeper *keeper);
 
 /* scout.c: learns what a request touches. False when there is none to wait for. */
 bool scout_begin(struct keeper *keeper);
+void scout_hello(struct keeper *keeper);
 void scout_ready(struct keeper *keeper);
 void scout_done(struct keeper *keeper, pid_t sender);
 void scout_over(struct keeper *keeper); /* it has been reaped */

@@ -48,7 +48,11 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 		break;
 	case HOST_ARM: slot_arm(keeper, index, &message->limits); break;
 	case HOST_STOP: slot_stop(keeper, index); break;
-	case HOST_FINISH: slot_finish(keeper, index); break;
+	case HOST_FINISH:
+		slot_finish(keeper, index);
+		if (message->release)
+			slot_release(keeper, index);
+		break;
 	case HOST_WORKSPACE: slot_send_workspace(keeper, index); break;
 	case HOST_RELEASE: slot_release(keeper, index); break;
 	default: break;
@@ -135,6 +139,17 @@ static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *repl
 	}
 }
 
+/* A zygote that cannot be heard is none: its death is told as such. A single-use one has become the
+ * guest and has closed its end. */
+static void zygote_lost(struct keeper *keeper)
+{
+	close_fd(&keeper->zygote_fd);
+	if (keeper->zygote_pid > 0)
+		(void)kill(keeper->zygote_pid, SIGKILL);
+	else if (!keeper->placed)
+		host_fail_template(keeper, "cage: the template's control channel was lost");
+}
+
 static void zygote_turn(struct keeper *keeper)
 {
 	struct spawn_reply reply;
@@ -146,7 +161,7 @@ static void zygote_turn(struct keeper *keeper)
 		rc = fdpass_receive(keeper->zygote_fd, &reply, sizeof(reply), &fd, 1, MSG_DONTWAIT,
 				    &sender);
 		if (rc == FDPASS_END)
-			close_fd(&keeper->zygote_fd);
+			zygote_lost(keeper);
 		if (rc == FDPASS_END || rc == FDPASS_EMPTY)
 			return;
 		if (rc >= 0)
@@ -244,11 +259,12 @@ static void serve(struct keeper *keeper)
 			{.fd = keeper->signal_fd, .events = POLLIN},
 			{.fd = keeper->output_fd, .events = POLLIN},
 			{.fd = keeper->starts_fd, .events = POLLIN},
+			{.fd = keeper->host_pidfd, .events = POLLIN},
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
 			return;
-		if (fds[0].revents && !host_turn(keeper))
+		if (fds[7].revents || (fds[0].revents && !host_turn(keeper)))
 			return;
 		if (fds[1].revents & POLLIN)
 			notification_turn(keeper);
@@ -343,6 +359,22 @@ static int open_events(struct keeper *keeper)
 	return keeper->signal_fd < 0 || keeper->timer_fd < 0 || starts_open(keeper) < 0 ? -1 : 0;
 }
 
+/* A child that the host forked may hold a copy of our control channel and outlive it: then there is
+ * no end of file, but the process that made the channel is gone. Opened last, for nobody below us
+ * is to have it. */
+static void watch_host(struct keeper *keeper)
+{
+	struct ucred host;
+	socklen_t len = sizeof(host);
+
+	keeper->host_pidfd = -1;
+	if (getsockopt(keeper->host_fd, SOL_SOCKET, SO_PEERCRED, &host, &len) < 0 || host.pid <= 0)
+		return;
+	keeper->host_pidfd = (int)syscall(SYS_pidfd_open, host.pid, 0);
+	if (keeper->host_pidfd < 0 && errno == ESRCH)
+		keeper->host_gone = true;
+}
+
 static int read_config(struct keeper *keeper)
 {
 	ssize_t n;
@@ -380,6 +412,7 @@ int main(void)
 		host_fail_template(&keeper, text);
 	/* Only now: the maps in /proc could not be written by an ordinary user's keeper else. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	watch_host(&keeper);
 	serve(&keeper);
 	shut_down(&keeper);
 	return 0;

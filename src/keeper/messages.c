@@ -7,9 +7,11 @@
 #include "ipc/fdpass.h"
 #include "keeper/keeper.h"
 
+/* A host that misses a word would wait for it: it is better off with no keeper, which it notices. */
 void host_send(struct keeper *keeper, const struct keeper_message *message, int fd)
 {
-	(void)fdpass_send(keeper->host_fd, message, sizeof(*message), &fd, fd >= 0 ? 1 : 0);
+	if (fdpass_send(keeper->host_fd, message, sizeof(*message), &fd, fd >= 0 ? 1 : 0) < 0)
+		keeper->host_gone = true;
 }
 
 void host_fail_template(struct keeper *keeper, const char *text)

@@ -1,7 +1,7 @@
 /*
  * Theory of operation: before a template makes its first instance, one of its children, the scout,
- * runs a sample request from start to end while nobody waits. What it touched (hot_pages.c) is
- * handed to the zygote, whose instances touch it ahead of their requests. The scout lives in slot 0
+ * gets ready and runs a sample request from start to end while nobody waits. What it touched on the
+ * way (hot_pages.c) is handed to the zygote, whose instances touch it in bulk when they are born. The scout lives in slot 0
  * and is an instance like any other, in the same cage and under the same limits; its end is not
  * reported to the host. Whatever goes wrong with it, the template serves without a hot set.
  * Trust: a scout can lie about when it is done and shape its memory; the worst it gets is a set of
@@ -113,12 +113,21 @@ static int send_sample(int fd)
 	return write(fd, bytes, len) == (ssize_t)len ? 0 : -EIO;
 }
 
-void scout_ready(struct keeper *keeper)
+/* It has just been born and waits for a byte. */
+void scout_hello(struct keeper *keeper)
 {
 	struct slot *slot = &keeper->slots[SCOUT_SLOT];
 
 	if (page_look_take(slot->guest_pid, &keeper->scout.before) < 0 ||
-	    send_sample(keeper->scout.fds[0]) < 0) {
+	    write(keeper->scout.fds[0], "g", 1) != 1)
+		slot_kill(slot);
+}
+
+void scout_ready(struct keeper *keeper)
+{
+	struct slot *slot = &keeper->slots[SCOUT_SLOT];
+
+	if (send_sample(keeper->scout.fds[0]) < 0) {
 		slot_kill(slot);
 		return;
 	}

@@ -209,6 +209,8 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 	}
 	slot->guest_pid = pid;
 	slot->workspace_fd = workspace_fd;
+	if (slot->scout)
+		scout_hello(keeper);
 	if (pid == keeper->zygote_pid)
 		adopt_zygote(keeper, slot);
 }
@@ -464,8 +466,8 @@ void slot_release(struct keeper *keeper, uint32_t index)
 	if (slot->state == SLOT_FREE)
 		return;
 	slot->released = true;
-	if (alive(slot))
-		slot_kill(slot);
-	else if (slot->state == SLOT_ENDED)
+	if (!alive(slot) && slot->state == SLOT_ENDED)
 		free_slot(keeper, index);
+	else if (!slot->killed)
+		slot_kill(slot);
 }

@@ -94,7 +94,8 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ||
 	    pipe2(down, O_CLOEXEC) < 0 || pipe2(liveness, O_CLOEXEC) < 0)
 		return fail_text(text, errno, "pipe");
-	(void)setsockopt(control[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
+	if (setsockopt(control[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
+		return fail_text(text, errno, "ask for the senders' ids");
 	keeper->builder_pid = fork();
 	if (keeper->builder_pid == 0) {
 		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1],

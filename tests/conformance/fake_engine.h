@@ -42,8 +42,13 @@ struct fake_script {
 	enum fake_fail fail;
 	unsigned int fail_count; /* how many times it fails before it works; 0: always */
 	int level;
+	bool warm;
+	bool no_files;                 /* plans with files are refused */
+	bool no_modules;               /* plans with preloads are refused */
+	uint64_t max_memory;           /* plans with a higher memory limit are refused; 0: none */
 	const struct fake_step *steps; /* delivered one per pump */
 	size_t piece;                  /* deliver in pieces of this size; 0: whole */
+	unsigned int delay_us;         /* silent so long from its start on */
 	bool hang;                     /* after the script: runs on until it is stopped */
 	bool deaf;                     /* ... and stop() does not end it */
 	struct evidence evidence;      /* claimed at the end */
@@ -57,6 +62,9 @@ struct fake_counts {
 	int instances;
 	int instances_open;
 	int starts;
+	int running; /* now */
+	int running_most;
+	int abandoned;
 	int stops;
 	enum stop_reason last_stop;
 	size_t request_len;

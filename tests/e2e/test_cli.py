@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ["run", "engines", "demo", "bench"]
+COMMANDS = ["run", "engines", "policy", "doctor", "audit", "demo", "bench"]
 
 
 # Help and version
@@ -92,6 +92,8 @@ def test_version(pysandbox):
     (["run", "--output", "/nonexistent/a/b", "-c", "1"], "/nonexistent/a/b"),
     (["engines", "extra"], "extra"),
     (["demo", "--nothing"], "--nothing"),
+    (["doctor", "all"], "all"),
+    (["doctor", "--engine", "steam"], "steam"),
     (["bench", "-n", "0"], "'0'"),
     (["bench", "--phase", "moon"], "moon"),
     (["bench", "--pool", "1000"], "--pool"),

@@ -80,7 +80,7 @@ PyObject *psb_ready(PyObject *module, PyObject *args)
 	Py_RETURN_NONE;
 }
 
-PyObject *psb_populate(PyObject *module, PyObject *args)
+PyObject *psb_is_populated(PyObject *module, PyObject *args)
 {
 	(void)module;
 	(void)args;

@@ -99,7 +99,7 @@ static int enter_root(struct jail_fault *fault)
 		{.source = shown, .at = "/shown"},
 		{.source = "/usr/lib"},
 		{.source = "/etc/hostname", .optional = true},
-		{.source = "/psb-absent/path", .optional = true},
+		{.source = "/psb-no-such-directory/path", .optional = true},
 	};
 	const struct jail_root root = {
 		.binds = binds,
@@ -148,7 +148,7 @@ static void nothing_outside_body(void)
 	CHECK(access("/shown/out/shown/bait", F_OK) == 0); /* the link now means this root */
 	CHECK(access("/proc/1", F_OK) == -1 && access("/sys", F_OK) == -1);
 	CHECK(access("/etc/passwd", R_OK) == 0 && access("/lib", F_OK) == 0);
-	CHECK(access("/psb-absent", F_OK) == -1);
+	CHECK(access("/psb-no-such-directory", F_OK) == -1);
 }
 
 static void chroot_escape_body(void)
@@ -314,7 +314,7 @@ static void link_escape_body(void)
 		{.source = "/usr/lib", .at = "/shown/out/tmp"},
 	};
 	const struct jail_bind up = {.source = shown, .at = "/a/../b"};
-	const struct jail_bind missing = {.source = "/psb-absent/path"};
+	const struct jail_bind missing = {.source = "/psb-no-such-directory/path"};
 	struct jail_root root = {.binds = binds, .bind_count = 2};
 	struct jail_fault fault = {0};
 
@@ -325,7 +325,7 @@ static void link_escape_body(void)
 	CHECK(jail_root_enter(&root, &fault) == -1 && fault.sys_errno == EINVAL);
 	root.binds = &missing;
 	CHECK(jail_root_enter(&root, &fault) == -1 && fault.sys_errno == ENOENT);
-	CHECK(strstr(fault.step, "/psb-absent"));
+	CHECK(strstr(fault.step, "/psb-no-such-directory"));
 }
 
 static void both(void (*body)(void))

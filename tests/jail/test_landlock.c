@@ -94,7 +94,7 @@ static void restrict_self(bool allow_execute)
 		{.path = rw, .writable = true},
 		{.path = "/dev/null", .writable = true},
 		{.path = "/usr", .optional = true},
-		{.path = "/psb-absent", .optional = true},
+		{.path = "/psb-no-such-directory", .optional = true},
 	};
 	struct jail_fault fault = {0};
 	int ruleset;
@@ -221,7 +221,7 @@ static void no_signals_nor_abstract_sockets(void **state)
 
 static void missing_body(void)
 {
-	const struct jail_landlock_rule rule = {.path = "/psb-absent"};
+	const struct jail_landlock_rule rule = {.path = "/psb-no-such-directory"};
 	struct jail_fault fault = {0};
 
 	if (jail_landlock_abi() == 0)

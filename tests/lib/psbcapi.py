@@ -2,6 +2,8 @@
 import ctypes
 import json
 import os
+import select
+import time
 from pathlib import Path
 
 import psbtest
@@ -21,7 +23,10 @@ class Limits(ctypes.Structure):
 class Options(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t)] + [(name, ctypes.c_char_p) for name in (
         "engine", "policy", "require", "python", "preload", "tenant", "libexec", "rung")] + [
-        ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32)]
+        ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32),
+        ("queue_length", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("queue_timeout_ms", ctypes.c_uint64),
+        ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
+        ("log_level", ctypes.c_uint32), ("reserved_log", ctypes.c_uint32)]
 
 
 class Request(ctypes.Structure):
@@ -31,6 +36,9 @@ class Request(ctypes.Structure):
         ("files", ctypes.c_void_p), ("file_count", ctypes.c_size_t), ("env", ctypes.c_void_p),
         ("output_dir", ctypes.c_char_p), ("tag", ctypes.c_char_p), ("limits", ctypes.POINTER(Limits)),
         ("on_output", ctypes.c_void_p), ("context", ctypes.c_void_p)]
+
+
+OUTPUT_FN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_char), ctypes.c_size_t)
 
 
 class CallFailed(Exception):
@@ -56,6 +64,8 @@ def library():
         lib.psb_outcome_json.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t)]
         lib.psb_outcome_free.argtypes = lib.psb_close.argtypes = [ctypes.c_void_p]
         lib.psb_outcome_free.restype = lib.psb_close.restype = None
+        lib.psb_outcome_job.argtypes, lib.psb_outcome_job.restype = [ctypes.c_void_p], ctypes.c_uint64
+        lib.psb_cancel_current.argtypes, lib.psb_cancel_current.restype = [ctypes.c_void_p], None
         _loaded.append(lib)
     return _loaded[0]
 
@@ -69,6 +79,7 @@ class Sandbox:
 
     def __init__(self, *, pool_size=2, limits=None, **options):
         self.lib, self.handle, error = library(), ctypes.c_void_p(), Error()
+        self.callbacks = []
         given = Options()
         self.lib.psb_options_init(ctypes.byref(given))
         given.engine = b"native"
@@ -90,20 +101,79 @@ class Sandbox:
         error = Error()
         self.check(self.lib.psb_warm(self.handle, instances, ctypes.c_uint64(timeout_ms), ctypes.byref(error)), error)
 
-    def execute(self, source, inputs=None):
-        error, request, outcome = Error(), Request(), ctypes.c_void_p()
+    def request(self, source, inputs=None, *, limits=None, tag=None, output_dir=None, on_output=None):
+        """A filled request; it keeps what it points to alive."""
+        request, source = Request(), text(source)
         self.lib.psb_request_init(ctypes.byref(request))
-        source = text(source)
         request.source, request.source_len = source, len(source)
         if inputs is not None:
             data = json.dumps(inputs).encode()
             request.inputs, request.inputs_len = data, len(data)
+        request.tag, request.output_dir = text(tag), text(output_dir)
+        if limits:
+            tight = Limits()
+            self.lib.psb_limits_init(ctypes.byref(tight))
+            for name, value in limits.items():
+                setattr(tight, name, value)
+            request.limits = ctypes.pointer(tight)
+        if on_output:
+            callback = OUTPUT_FN(lambda _, stream, data, size: on_output(stream, data[:size]))
+            self.callbacks.append(callback)
+            request.on_output = ctypes.cast(callback, ctypes.c_void_p)
+        return request
+
+    def outcome(self, pointer):
+        size = ctypes.c_size_t()
+        raw = ctypes.string_at(self.lib.psb_outcome_json(pointer, ctypes.byref(size)), size.value)
+        self.lib.psb_outcome_free(pointer)
+        return psbtest.parse_outcome(raw)
+
+    def execute(self, source, inputs=None, **options):
+        error, outcome = Error(), ctypes.c_void_p()
+        request = self.request(source, inputs, **options)
         self.check(self.lib.psb_execute(self.handle, ctypes.byref(request), ctypes.byref(outcome),
                                         ctypes.byref(error)), error)
-        size = ctypes.c_size_t()
-        raw = ctypes.string_at(self.lib.psb_outcome_json(outcome, ctypes.byref(size)), size.value)
-        self.lib.psb_outcome_free(outcome)
-        return psbtest.parse_outcome(raw)
+        return self.outcome(outcome)
+
+    def submit(self, source, inputs=None, **options):
+        error, job = Error(), ctypes.c_uint64()
+        request = self.request(source, inputs, **options)
+        self.check(self.lib.psb_submit(self.handle, ctypes.byref(request), ctypes.byref(job), ctypes.byref(error)),
+                   error)
+        return job.value
+
+    def cancel(self, job):
+        error = Error()
+        self.check(self.lib.psb_cancel(self.handle, ctypes.c_uint64(job), ctypes.byref(error)), error)
+
+    def fd(self):
+        error = Error()
+        got = self.lib.psb_fd(self.handle, ctypes.byref(error))
+        self.check(min(got, 0), error)
+        return got
+
+    def next(self):
+        """(job, outcome), or None when there is none yet."""
+        error, outcome = Error(), ctypes.c_void_p()
+        got = self.lib.psb_next(self.handle, ctypes.byref(outcome), ctypes.byref(error))
+        self.check(min(got, 0), error)
+        if not got:
+            return None
+        job = self.lib.psb_outcome_job(outcome)
+        return job, self.outcome(outcome)
+
+    def readable(self, timeout_s):
+        return bool(select.select([self.fd()], [], [], timeout_s)[0])
+
+    def outcomes(self, count, timeout_s=30):
+        """The next `count` outcomes as a dict by job; fails when they do not come."""
+        found, end = {}, time.monotonic() + timeout_s
+        while len(found) < count:
+            assert self.readable(max(end - time.monotonic(), 0)), f"{len(found)} of {count} outcomes came"
+            while (got := self.next()):
+                assert got[0] not in found, f"job {got[0]} ended twice"
+                found[got[0]] = got[1]
+        return found
 
     def close(self):
         self.lib.psb_close(self.handle)

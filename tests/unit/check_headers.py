@@ -14,7 +14,8 @@ jobs = [(compilers[0], ['-std=c99', '-x', 'c'], source),
 failed = 0
 for compiler, options, path in jobs:
     failed += subprocess.run([*compiler, *flags, *options, str(path)]).returncode != 0
-inner = sorted([*root.glob('src/core/*.h'), *root.glob('src/ipc/*.h'), root / 'src/engines/engine.h'])
+inner = sorted([*root.glob('src/core/*.h'), *root.glob('src/ipc/*.h'),
+                *root.glob('src/audit/*.h'), *root.glob('src/metrics/*.h'), root / 'src/engines/engine.h'])
 for header in inner:
     run = subprocess.run([*compilers[0], '-std=gnu11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror',
                           '-fsyntax-only', f'-I{root}/include', f'-I{root}/src', '-x', 'c', '-'],

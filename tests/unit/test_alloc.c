@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -14,6 +15,7 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 void *__real_reallocarray(void *old, size_t count, size_t size);
 char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t size);
 char *__real_realpath(const char *path, char *out);
 void __real_free(void *memory);
 void *__wrap_malloc(size_t size);
@@ -21,6 +23,7 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_reallocarray(void *old, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t size);
 char *__wrap_realpath(const char *path, char *out);
 void __wrap_free(void *memory);
 
@@ -72,6 +75,14 @@ void *__wrap_reallocarray(void *old, size_t count, size_t size)
 char *__wrap_strdup(const char *text)
 {
 	char *copy = fails_now() ? NULL : __real_strdup(text);
+
+	alive += copy != NULL;
+	return copy;
+}
+
+char *__wrap_strndup(const char *text, size_t size)
+{
+	char *copy = fails_now() ? NULL : __real_strndup(text, size);
 
 	alive += copy != NULL;
 	return copy;
@@ -129,11 +140,47 @@ static int execute_all(psb_sandbox *sandbox)
 	return code;
 }
 
+/* Every kind of member, and a site that replaces some of them. */
+static const char policy_text[] =
+	"{\"template\":\"documents\",\"name\":\"n\",\"limits\":{\"wall_ms\":5000},"
+	"\"imports\":{\"mode\":\"deny\",\"names\":[\"a\",\"b\"]},\"require\":[5,\"memory\"],"
+	"\"environment\":{\"allow\":[\"A\",\"B_*\"],\"set\":{\"C\":\"1\",\"D\":\"2\"}}}";
+static const char site_text[] =
+	"{\"message\":\"m\",\"maxima\":{\"cpu_ms\":100},\"locked\":{\"files\":{\"max_inputs\":9},"
+	"\"environment\":{\"allow\":[\"A\",\"B_*\"],\"set\":{\"C\":\"1\",\"D\":\"2\"}},"
+	"\"imports\":{\"mode\":\"deny\",\"names\":[\"a\",\"b\"]}}}";
+static char site_path[] = "/tmp/psb-alloc-XXXXXX";
+
+static int make_site(void **state)
+{
+	int fd = mkstemp(site_path);
+	bool written = fd >= 0 && write(fd, site_text, strlen(site_text)) > 0;
+
+	(void)state;
+	if (fd >= 0)
+		(void)close(fd);
+	return written ? 0 : -1;
+}
+
+static int remove_site(void **state)
+{
+	(void)state;
+	return unlink(site_path);
+}
+
 static int session(void)
 {
+	struct psb_options options;
 	psb_sandbox *sandbox = NULL;
-	int code = open_fake(only_a, &sandbox, NULL);
+	int code;
 
+	psb_options_init(&options);
+	options.python = "/bin/sh";
+	options.pool_size = 2;
+	options.policy = policy_text;
+	options.site_policy = site_path;
+	options.require = "4,cpu";
+	code = sandbox_open_with(&options, only_a, &sandbox, NULL);
 	if (code == 0)
 		code = execute_all(sandbox);
 	psb_close(sandbox);
@@ -168,13 +215,53 @@ static void every_allocation_may_fail(void **state)
 		reported += code == PSB_E_MEMORY;
 	}
 	assert_int_equal(session(), 0);
-	assert_true(n > 40);
+	assert_true(n > 80);
 	assert_true(reported > n / 2);
+}
+
+static int describe(void)
+{
+	struct psb_options options;
+	char *text = NULL;
+	int code;
+
+	psb_options_init(&options);
+	options.policy = policy_text;
+	options.site_policy = site_path;
+	code = psb_policy_text(&options, 0, &text, NULL);
+	psb_text_free(text);
+	return code;
+}
+
+static void describing_a_policy_may_fail_anywhere(void **state)
+{
+	unsigned long n = 0;
+
+	(void)state;
+	for (;; n++) {
+		long before = alive;
+		int code;
+
+		countdown = n;
+		failed = false;
+		armed = true;
+		code = describe();
+		armed = false;
+		assert_int_equal(alive, before);
+		if (!failed)
+			break;
+		assert_int_equal(code, PSB_E_MEMORY);
+	}
+	assert_int_equal(describe(), 0);
+	assert_true(n > 20);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(describing_a_policy_may_fail_anywhere),
+	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_site, remove_site);
 }

@@ -616,7 +616,7 @@ static void caps_end_the_collection(void **state)
 	psb_outcome_free(outcome);
 }
 
-static void a_missing_workspace_is_listed(void **state)
+static void a_missing_workspace_is_an_error(void **state)
 {
 	psb_outcome *outcome = NULL;
 
@@ -624,12 +624,8 @@ static void a_missing_workspace_is_listed(void **state)
 	fake_scripts[0].workspace = NULL;
 	psb_request_init(&request);
 	request.output_dir = scratch;
-	assert_int_equal(run_source(sandbox, &request, &outcome, NULL), 0);
-	assert_int_equal(psb_outcome_status(outcome), PSB_OK);
-	assert_int_equal(outcome->file_count, 1);
-	assert_string_equal(outcome->files[0].name, ".");
-	assert_non_null(outcome->files[0].error);
-	psb_outcome_free(outcome);
+	assert_int_equal(run_source(sandbox, &request, &outcome, NULL), PSB_E_SYSTEM);
+	assert_null(outcome);
 }
 
 static int make_scratch(void **state)
@@ -671,7 +667,7 @@ int main(void)
 		T(output_follows_no_symlink_of_the_host_either),
 		T(what_cannot_be_stored_is_listed),
 		T(caps_end_the_collection),
-		T(a_missing_workspace_is_listed),
+		T(a_missing_workspace_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

@@ -175,7 +175,7 @@ static void errors_are_one_clean_line(void **state)
 	(void)psb_fail(&err, PSB_E_SYSTEM, 0, "%s", longest);
 	assert_int_equal(strlen(err.message), 502);
 	assert_string_equal(psb_error_name(PSB_E_FORKED), "PSB_E_FORKED");
-	assert_string_equal(psb_error_text(PSB_E_BUSY), "the sandbox is in use");
+	assert_string_equal(psb_error_text(PSB_E_BUSY), "there is no room, or not in time");
 	assert_string_equal(psb_error_name(-999), "PSB_E_UNKNOWN");
 	assert_string_equal(psb_version(), "0.1.0");
 }

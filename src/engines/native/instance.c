@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,6 @@
 
 #define READ_BYTES (64u << 10)
 #define READS_PER_TURN 4
-#define WORKSPACE_WAIT_MS 10000
 
 typedef void (*deliver_fn)(void *context, const uint8_t *data, size_t len);
 
@@ -37,9 +35,8 @@ static void close_ends(struct engine_instance *instance)
 {
 	close_fd(&instance->request_fd);
 	close_fd(&instance->request_keep_fd);
-	close_fd(&instance->stdout_fd);
-	close_fd(&instance->stderr_fd);
-	close_fd(&instance->result_fd);
+	for (size_t i = 0; i < NATIVE_SOURCES; i++)
+		close_fd(&instance->sources[i].fd);
 	close_fd(&instance->workspace_fd);
 }
 
@@ -67,14 +64,15 @@ static int start_timer(struct engine_template *tmpl, uint32_t slot)
 static int make_pipes(struct engine_instance *instance, int guest[HOST_FDS])
 {
 	if (make_pipe(&guest[0], &instance->request_fd) < 0 ||
-	    make_pipe(&instance->stdout_fd, &guest[1]) < 0 ||
-	    make_pipe(&instance->stderr_fd, &guest[2]) < 0 ||
-	    make_pipe(&instance->result_fd, &guest[3]) < 0)
+	    make_pipe(&instance->sources[SOURCE_STDOUT].fd, &guest[1]) < 0 ||
+	    make_pipe(&instance->sources[SOURCE_STDERR].fd, &guest[2]) < 0 ||
+	    make_pipe(&instance->sources[SOURCE_RESULT].fd, &guest[3]) < 0)
 		return -1;
-	(void)fcntl(instance->request_fd, F_SETFL, O_NONBLOCK);
-	(void)fcntl(instance->stdout_fd, F_SETFL, O_NONBLOCK);
-	(void)fcntl(instance->stderr_fd, F_SETFL, O_NONBLOCK);
-	(void)fcntl(instance->result_fd, F_SETFL, O_NONBLOCK);
+	if (fcntl(instance->request_fd, F_SETFL, O_NONBLOCK) < 0)
+		return -1;
+	for (size_t i = 0; i < NATIVE_SOURCES; i++)
+		if (fcntl(instance->sources[i].fd, F_SETFL, O_NONBLOCK) < 0)
+			return -1;
 	return 0;
 }
 
@@ -114,9 +112,7 @@ int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 					     .generation = ++tmpl->next_generation,
 					     .request_fd = -1,
 					     .request_keep_fd = -1,
-					     .stdout_fd = -1,
-					     .stderr_fd = -1,
-					     .result_fd = -1,
+					     .sources = {{.fd = -1}, {.fd = -1}, {.fd = -1}},
 					     .workspace_fd = -1};
 	rc = hand_over(instance, err);
 	if (rc < 0) {
@@ -133,18 +129,16 @@ enum instance_state native_state(const struct engine_instance *instance)
 	return instance->state;
 }
 
-const char *native_failure(const struct engine_instance *instance)
-{
-	return instance->failure;
-}
-
+/* A word that does not get through (a stop, say) leaves a keeper that knows less than we do. */
 static void tell_keeper(const struct engine_instance *instance, uint32_t type)
 {
-	const struct host_message message = {
-		.type = type, .slot = instance->slot, .start_us = instance->start_us};
+	const struct host_message message = {.type = type,
+					     .slot = instance->slot,
+					     .release = instance->released,
+					     .start_us = instance->start_us};
 
-	/* A keeper that is gone shows at the next turn. */
-	(void)keeper_send(instance->tmpl, &message, NULL, NULL);
+	if (keeper_send(instance->tmpl, &message, NULL, NULL) < 0)
+		native_give_up(instance->tmpl, "the keeper takes no messages");
 }
 
 static void send_request(struct engine_instance *instance)
@@ -162,19 +156,20 @@ static void send_request(struct engine_instance *instance)
 }
 
 /* The timer first: from the first byte on the keeper knows, whatever becomes of us. */
-void native_begin(struct engine_instance *instance)
+int native_begin(struct engine_instance *instance, struct psb_error *err)
 {
 	uint64_t look_us = slot_first_look_us(&instance->limits, instance->tmpl->counted);
 	struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(look_us / 1000000),
 					       .tv_nsec = (long)(look_us % 1000000) * 1000}};
 
 	spec.it_interval = spec.it_value;
-	instance->arming = false;
 	instance->start_us = clock_us();
-	if (timerfd_settime(instance->tmpl->start_timers[instance->slot], 0, &spec, NULL) == 0)
-		send_request(instance);
-	else
-		tell_keeper(instance, HOST_STOP);
+	if (timerfd_settime(instance->tmpl->start_timers[instance->slot], 0, &spec, NULL) < 0)
+		return psb_fail(err, PSB_E_ENGINE, errno, "native: timerfd_settime");
+	instance->arming = false;
+	instance->state = INSTANCE_RUNNING;
+	send_request(instance);
+	return 0;
 }
 
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
@@ -187,13 +182,11 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 		return psb_fail(err, PSB_E_ENGINE, 0, "native: the instance is not ready");
 	message.limits = native_slot_limits(limits);
 	instance->limits = message.limits;
+	instance->news = false;
 	instance->request = request;
 	instance->request_len = request_len;
-	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0) {
-		instance->state = INSTANCE_RUNNING;
-		native_begin(instance);
-		return 0;
-	}
+	if (memcmp(&message.limits, &instance->tmpl->limits, sizeof(message.limits)) == 0)
+		return native_begin(instance, err);
 	rc = keeper_send(instance->tmpl, &message, NULL, err);
 	if (rc < 0)
 		return rc;
@@ -204,56 +197,77 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 
 size_t native_pollfds(const struct engine_instance *instance, struct pollfd fds[ENGINE_MAX_POLLFDS])
 {
-	const int sources[] = {instance->tmpl->control_fd, instance->result_fd, instance->stdout_fd,
-			       instance->stderr_fd};
 	size_t count = 0;
 
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-		if (sources[i] >= 0 && (i == 0 || instance->state == INSTANCE_RUNNING))
-			fds[count++] = (struct pollfd){.fd = sources[i], .events = POLLIN};
-	if (instance->state == INSTANCE_RUNNING && !instance->arming &&
-	    instance->request_sent < instance->request_len)
+	fds[count++] = (struct pollfd){.fd = instance->tmpl->control_fd, .events = POLLIN};
+	if (instance->state != INSTANCE_RUNNING)
+		return count;
+	for (size_t i = 0; i < NATIVE_SOURCES; i++)
+		if (!instance->sources[i].ended)
+			fds[count++] =
+				(struct pollfd){.fd = instance->sources[i].fd, .events = POLLIN};
+	if (!instance->arming && instance->request_sent < instance->request_len)
 		fds[count++] = (struct pollfd){.fd = instance->request_fd, .events = POLLOUT};
 	return count;
 }
 
+bool native_has_news(const struct engine_instance *instance)
+{
+	return instance->news;
+}
+
 /* Returns true when the pipe is empty for now. */
-static bool read_some(int *fd, deliver_fn deliver, void *context)
+static bool read_some(struct source *source, deliver_fn deliver, void *context)
 {
 	uint8_t buffer[READ_BYTES];
 	ssize_t n;
 
-	for (int i = 0; i < READS_PER_TURN && *fd >= 0; i++) {
-		n = read(*fd, buffer, sizeof(buffer));
+	for (int i = 0; i < READS_PER_TURN && !source->ended; i++) {
+		n = read(source->fd, buffer, sizeof(buffer));
 		if (n > 0) {
 			deliver(context, buffer, (size_t)n);
 			if ((size_t)n < sizeof(buffer))
 				return false; /* perhaps more: the next turn will see */
 		} else if (n == 0) {
-			close_fd(fd);
+			source->ended = true;
 		} else if (errno != EINTR) {
 			return true;
 		}
 	}
-	return *fd < 0;
+	return source->ended;
 }
+
+static deliver_fn deliver_of(const struct engine_sink *sink, size_t source)
+{
+	if (source == SOURCE_RESULT)
+		return sink->on_frames;
+	return source == SOURCE_STDOUT ? sink->on_stdout : sink->on_stderr;
+}
+
+/* Output before frames: what was printed before the end is there when the end is seen. */
+static const size_t reading_order[NATIVE_SOURCES] = {SOURCE_STDOUT, SOURCE_STDERR, SOURCE_RESULT};
 
 static void read_all(struct engine_instance *instance, const struct engine_sink *sink)
 {
-	(void)read_some(&instance->stdout_fd, sink->on_stdout, sink->context);
-	(void)read_some(&instance->stderr_fd, sink->on_stderr, sink->context);
-	(void)read_some(&instance->result_fd, sink->on_frames, sink->context);
+	for (size_t i = 0; i < NATIVE_SOURCES; i++) {
+		size_t source = reading_order[i];
+
+		(void)read_some(&instance->sources[source], deliver_of(sink, source),
+				sink->context);
+	}
 }
 
 /* The dead guest's pipes hold at most their capacity each: 1 MiB at the very most. */
 static void drain(struct engine_instance *instance, const struct engine_sink *sink)
 {
-	for (int i = 0; i < 16 && !read_some(&instance->stdout_fd, sink->on_stdout, sink->context);)
-		i++;
-	for (int i = 0; i < 16 && !read_some(&instance->stderr_fd, sink->on_stderr, sink->context);)
-		i++;
-	for (int i = 0; i < 16 && !read_some(&instance->result_fd, sink->on_frames, sink->context);)
-		i++;
+	for (size_t i = 0; i < NATIVE_SOURCES; i++) {
+		size_t source = reading_order[i];
+		int turns = 0;
+
+		while (turns++ < 16 && !read_some(&instance->sources[source],
+						  deliver_of(sink, source), sink->context))
+			;
+	}
 	instance->state = INSTANCE_ENDED;
 }
 
@@ -264,6 +278,7 @@ int native_pump(struct engine_instance *instance, const struct engine_sink *sink
 		return 0;
 	/* An error here is the template's; this instance ends with the evidence it has. */
 	(void)native_turn(instance->tmpl, err);
+	instance->news = false;
 	if (!instance->arming)
 		send_request(instance);
 	if (instance->end_seen)
@@ -275,8 +290,16 @@ int native_pump(struct engine_instance *instance, const struct engine_sink *sink
 
 void native_stop(struct engine_instance *instance, enum stop_reason reason)
 {
-	if (instance->state == INSTANCE_RUNNING)
-		tell_keeper(instance, reason == STOP_FINISHED ? HOST_FINISH : HOST_STOP);
+	if (instance->state != INSTANCE_RUNNING)
+		return;
+	instance->released |= reason == STOP_FINISHED;
+	tell_keeper(instance,
+		    reason == STOP_FINISHED || reason == STOP_COLLECT ? HOST_FINISH : HOST_STOP);
+}
+
+const char *native_failure(const struct engine_instance *instance)
+{
+	return instance->failure;
 }
 
 void native_evidence(const struct engine_instance *instance, struct evidence *out)
@@ -286,15 +309,12 @@ void native_evidence(const struct engine_instance *instance, struct evidence *ou
 
 int native_workspace(struct engine_instance *instance, struct psb_error *err)
 {
-	struct pollfd wait = {.fd = instance->tmpl->control_fd, .events = POLLIN};
-
-	if (!instance->workspace_seen)
+	instance->news = false;
+	if (!instance->workspace_asked)
 		tell_keeper(instance, HOST_WORKSPACE);
-	while (!instance->workspace_seen && !instance->tmpl->dead) {
-		if (poll(&wait, 1, WORKSPACE_WAIT_MS) <= 0)
-			break;
-		(void)native_turn(instance->tmpl, NULL);
-	}
+	instance->workspace_asked = true;
+	if (!instance->workspace_seen && !instance->tmpl->dead)
+		return PSB_E_BUSY;
 	if (instance->workspace_fd < 0)
 		return psb_fail(err, PSB_E_ENGINE, 0, "native: the workspace could not be had");
 	return take_fd(instance->workspace_fd);
@@ -304,8 +324,22 @@ void native_recycle(struct engine_instance *instance)
 {
 	if (!instance)
 		return;
-	tell_keeper(instance, HOST_RELEASE);
+	if (!instance->released)
+		tell_keeper(instance, HOST_RELEASE);
 	instance->tmpl->instances[instance->slot] = NULL;
 	close_ends(instance);
 	free(instance);
+}
+
+void native_template_abandon(struct engine_template *tmpl)
+{
+	for (uint32_t i = 0; i < tmpl->slots; i++) {
+		if (tmpl->instances[i])
+			close_ends(tmpl->instances[i]);
+		free(tmpl->instances[i]);
+	}
+	close_fd(&tmpl->control_fd);
+	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++)
+		close_fd(&tmpl->start_timers[i]);
+	free(tmpl);
 }

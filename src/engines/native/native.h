@@ -17,19 +17,28 @@ struct engine_template {
 	struct engine_instance *instances[KEEPER_MAX_SLOTS];
 };
 
+enum { SOURCE_RESULT, SOURCE_STDOUT, SOURCE_STDERR, NATIVE_SOURCES };
+
+/* A pipe that the guest writes. It stays open after its end: the core may still watch it. */
+struct source {
+	int fd;
+	bool ended;
+};
+
 struct engine_instance {
 	struct engine_template *tmpl;
 	uint32_t slot;
 	uint32_t generation;
 	enum instance_state state;
 	bool arming;   /* tighter limits were sent, the keeper has not confirmed them yet */
+	bool released; /* the keeper frees the slot by itself */
 	bool end_seen; /* evidence is final; the pipes may hold a rest */
+	bool news;     /* the keeper's word has changed something since the last look */
+	bool workspace_asked;
 	bool workspace_seen;
 	int request_fd;      /* write end */
 	int request_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
-	int stdout_fd;
-	int stderr_fd;
-	int result_fd;
+	struct source sources[NATIVE_SOURCES];
 	int workspace_fd;
 	const uint8_t *request;
 	size_t request_len;
@@ -37,7 +46,7 @@ struct engine_instance {
 	struct slot_limits limits; /* of this run */
 	uint64_t start_us;
 	struct evidence evidence;
-	char failure[KEEPER_TEXT_BYTES]; /* why it never became ready */
+	char failure[KEEPER_TEXT_BYTES]; /* the keeper's word on why it is FAILED */
 };
 
 /* keeper_process.c */
@@ -50,6 +59,8 @@ int keeper_send(const struct engine_template *tmpl, const struct host_message *m
 struct slot_limits native_slot_limits(const struct psb_limits *limits);
 int native_template_open(const struct plan *plan, struct engine_template **out,
 			 struct psb_error *err);
+/* Nothing new is started on it any more; the next turn says so. */
+void native_give_up(struct engine_template *tmpl, const char *text);
 int native_turn(struct engine_template *tmpl, struct psb_error *err);
 int native_template_fd(const struct engine_template *tmpl);
 void native_template_close(struct engine_template *tmpl);
@@ -58,18 +69,20 @@ void native_template_close(struct engine_template *tmpl);
 int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 		   struct psb_error *err);
 enum instance_state native_state(const struct engine_instance *instance);
-const char *native_failure(const struct engine_instance *instance);
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
 		 const uint8_t *request, size_t request_len, struct psb_error *err);
 size_t native_pollfds(const struct engine_instance *instance,
 		      struct pollfd fds[ENGINE_MAX_POLLFDS]);
+bool native_has_news(const struct engine_instance *instance);
 int native_pump(struct engine_instance *instance, const struct engine_sink *sink,
 		struct psb_error *err);
 void native_stop(struct engine_instance *instance, enum stop_reason reason);
+const char *native_failure(const struct engine_instance *instance);
 void native_evidence(const struct engine_instance *instance, struct evidence *out);
 int native_workspace(struct engine_instance *instance, struct psb_error *err);
 void native_recycle(struct engine_instance *instance);
-void native_begin(struct engine_instance *instance); /* limits are in force: go */
+void native_template_abandon(struct engine_template *tmpl);
+int native_begin(struct engine_instance *instance, struct psb_error *err); /* limits are set: go */
 
 /* plan.c */
 void native_probe(const char *forced_rung, struct engine_probe *out);

@@ -100,6 +100,7 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 
 static void instance_lost(struct engine_instance *instance)
 {
+	instance->news = true;
 	if (instance->state == INSTANCE_RUNNING) {
 		instance->evidence.ended = true;
 		instance->evidence.instance_lost = true;
@@ -119,17 +120,26 @@ static void die(struct engine_template *tmpl, const char *text)
 			instance_lost(tmpl->instances[i]);
 }
 
+void native_give_up(struct engine_template *tmpl, const char *text)
+{
+	die(tmpl, text);
+	for (uint32_t i = 0; i < tmpl->slots; i++)
+		if (tmpl->instances[i] && tmpl->instances[i]->state == INSTANCE_READY)
+			instance_lost(tmpl->instances[i]);
+}
+
 static void on_instance_message(struct engine_instance *instance,
 				const struct keeper_message *message, int *fd)
 {
+	instance->news = true;
 	switch (message->type) {
 	case KEEPER_READY:
 		if (instance->state == INSTANCE_PREPARING)
 			instance->state = INSTANCE_READY;
 		break;
 	case KEEPER_ARMED:
-		if (instance->arming)
-			native_begin(instance);
+		if (instance->arming && native_begin(instance, NULL) < 0)
+			instance_lost(instance);
 		break;
 	case KEEPER_ENDED:
 		instance->evidence = message->evidence;
