@@ -34,6 +34,10 @@ PyObject *psb_read_request(PyObject *module, PyObject *args);
 PyObject *psb_emit_result(PyObject *module, PyObject *args);
 PyObject *psb_emit_end(PyObject *module, PyObject *args);
 
+/* run.c */
+PyObject *psb_run_between(PyObject *module, PyObject *args);
+PyObject *psb_run(PyObject *module, PyObject *args);
+
 extern uint8_t psb_token[16];
 extern uint64_t psb_result_cap;
 

@@ -33,6 +33,7 @@
 #define SPAWN_FDS (SPAWN_PIPES + SPAWN_GROUPS)
 #define INIT_STACK_BYTES 4096
 #define WORK_ROOT "/sandbox"
+#define OWN_INODES 4 /* root, workspace, tmp and the program's own file */
 
 static struct hot_set hot_set; /* the keeper's, before instances are made */
 static bool scout;
@@ -258,8 +259,9 @@ static int make_workspace(const struct spawn_message *message, struct jail_fault
 	const char *root = message->workspace[0] ? message->workspace : WORK_ROOT;
 	int fd;
 
-	if (!message->workspace[0] && jail_tmpfs_mount(WORK_ROOT, message->workspace_bytes,
-						       message->workspace_files + 4, fault) < 0)
+	if (!message->workspace[0] &&
+	    jail_tmpfs_mount(WORK_ROOT, message->workspace_bytes,
+			     message->workspace_files + OWN_INODES, fault) < 0)
 		return -1;
 	if (chdir(root) < 0)
 		return jail_fail(fault, errno, "chdir to the workspace");

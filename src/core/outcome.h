@@ -18,6 +18,7 @@
 struct outcome_file {
 	char *name; /* owned; relative to the output directory */
 	uint64_t size;
+	char *error; /* owned; why it is not in the output directory, or NULL */
 };
 
 struct outcome_denied {

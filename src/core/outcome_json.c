@@ -85,6 +85,10 @@ static void put_files(struct json_writer *w, const struct psb_outcome *outcome)
 		json_put_text(w, outcome->files[i].name);
 		json_key(w, "size");
 		json_put_uint(w, outcome->files[i].size);
+		if (outcome->files[i].error) {
+			json_key(w, "error");
+			json_put_text(w, outcome->files[i].error);
+		}
 		json_close(w, '}');
 	}
 	json_close(w, ']');

@@ -112,6 +112,7 @@ static int enter_plain(const struct keeper *keeper, struct jail_fault *fault)
 		{.path = "/usr/lib/python3", .optional = true},
 		{.path = "/usr/lib/x86_64-linux-gnu", .optional = true},
 		{.path = "/usr/lib64", .optional = true},
+		{.path = "/usr/lib/locale/C.utf8", .optional = true},
 		{.path = "/usr/share/zoneinfo", .optional = true},
 		{.path = "/usr/share/fonts", .optional = true},
 		{.path = "/usr/share/matplotlib", .optional = true},

@@ -8,13 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -42,7 +40,7 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 	if (index >= keeper->config.slots)
 		return;
 	if (message->start_us != 0)
-		slot_begin(&keeper->slots[index], message->start_us);
+		slot_begin(keeper, &keeper->slots[index], message->start_us);
 	switch (message->type) {
 	case HOST_PREPARE:
 		slot_prepare(keeper, index, message->generation, fds);
@@ -192,31 +190,6 @@ static void output_turn(struct keeper *keeper)
 	}
 }
 
-static void notification_turn(struct keeper *keeper)
-{
-	struct seccomp_notif request = {0};
-	char text[KEEPER_TEXT_BYTES];
-	const char *name;
-	struct slot *slot;
-
-	if (ioctl(keeper->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0) {
-		if (errno != ENOENT && errno != EINTR)
-			close_fd(&keeper->listener_fd);
-		return;
-	}
-	slot = slot_of_task(keeper, (pid_t)request.pid);
-	if (slot) {
-		slot_denied(slot, request.data.nr);
-		return;
-	}
-	name = jail_syscall_name(request.data.nr);
-	(void)snprintf(text, sizeof(text),
-		       "a start-up file or preloaded module made the forbidden system call %s",
-		       name ? name : "?");
-	host_fail_template(keeper, text);
-	(void)kill(keeper->zygote_pid, SIGKILL);
-}
-
 static void zygote_died(struct keeper *keeper, int code, int status)
 {
 	char text[KEEPER_TEXT_BYTES];
@@ -267,6 +240,8 @@ static void child_turn(struct keeper *keeper)
 			zygote_died(keeper, info.si_code, info.si_status);
 		else if (info.si_pid == keeper->builder_pid)
 			builder_died(keeper, info.si_code, info.si_status);
+		else if (info.si_pid == keeper->first_pid)
+			keeper->first_pid = 0; /* the number may be another's soon */
 		else
 			(void)slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
 					  (uint64_t)usage.ru_maxrss * 1024);
