@@ -25,7 +25,7 @@ class Options(ctypes.Structure):
         "engine", "policy", "require", "python", "preload", "tenant", "libexec", "rung")] + [
         ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32),
         ("queue_length", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("queue_timeout_ms", ctypes.c_uint64),
-        ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
+        ("site_policy", ctypes.c_char_p), ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
         ("log_level", ctypes.c_uint32), ("reserved_log", ctypes.c_uint32)]
 
 
@@ -82,6 +82,7 @@ class Sandbox:
         self.callbacks = []
         given = Options()
         self.lib.psb_options_init(ctypes.byref(given))
+        assert given.size == ctypes.sizeof(Options), "the header has changed: so must Options"
         given.engine = b"native"
         given.pool_size = pool_size
         for name, value in options.items():
