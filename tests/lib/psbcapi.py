@@ -92,6 +92,7 @@ class Sandbox:
         self.callbacks = []
         given = Options()
         self.lib.psb_options_init(ctypes.byref(given))
+        assert given.size == ctypes.sizeof(Options), "the header has changed: so must Options"
         given.engine = b"native"
         given.pool_size = pool_size
         for name, value in options.items():
