@@ -94,10 +94,8 @@ static void put_files(struct json_writer *w, const struct psb_outcome *outcome)
 	json_close(w, ']');
 }
 
-static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
+void outcome_write_usage(struct json_writer *w, const struct psb_outcome *outcome)
 {
-	json_key(w, "usage");
-	json_open(w, '{');
 	json_key(w, "wall_ms");
 	json_put_milli(w, outcome->wall_us);
 	json_key(w, "cpu_ms");
@@ -106,6 +104,13 @@ static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
 	json_put_milli(w, outcome->queue_us);
 	json_key(w, "memory_peak_bytes");
 	json_put_uint(w, outcome->memory_peak_bytes);
+}
+
+static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
+{
+	json_key(w, "usage");
+	json_open(w, '{');
+	outcome_write_usage(w, outcome);
 	json_close(w, '}');
 }
 

@@ -219,6 +219,17 @@ static void builder_died(struct keeper *keeper, int code, int status)
 	host_fail_template(keeper, "cage: the builder was ended before it was done");
 }
 
+/* A process that no slot knows. One of the template's own, before it could say who it is or what went
+ * wrong: then there will be no template, and the host need not wait for one. */
+static void stranger_died(struct keeper *keeper)
+{
+	if (keeper->zygote_fd >= 0)
+		zygote_turn(keeper);
+	if (!keeper->placed && !keeper->slots[0].scout)
+		host_fail_template(keeper,
+				   "cage: a process of the template ended before it was done");
+}
+
 static void child_turn(struct keeper *keeper)
 {
 	struct signalfd_siginfo drained;
@@ -242,9 +253,9 @@ static void child_turn(struct keeper *keeper)
 			builder_died(keeper, info.si_code, info.si_status);
 		else if (info.si_pid == keeper->first_pid)
 			keeper->first_pid = 0; /* the number may be another's soon */
-		else
-			(void)slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
-					  (uint64_t)usage.ru_maxrss * 1024);
+		else if (!slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
+				      (uint64_t)usage.ru_maxrss * 1024))
+			stranger_died(keeper);
 	}
 }
 
