@@ -25,6 +25,7 @@ int cmd_policy(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_image(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 /* options.c: tables of options, parsed into fields of a struct. */

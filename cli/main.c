@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
 	{"doctor", "look at the host and attack the cages it offers", cmd_doctor},
 	{"audit", "verify an audit log", cmd_audit},
 	{"demo", "three examples: a computation, a report, an attack", cmd_demo},
+	{"image", "build, list and verify images of the microVM engine", cmd_image},
 	{"bench", "measure latency and throughput", cmd_bench},
 };
 

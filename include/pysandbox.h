@@ -380,6 +380,26 @@ PSB_API int psb_engine_at(size_t index, struct psb_engine_info *out, struct psb_
 PSB_API int psb_engine_fits(const struct psb_options *options, size_t index,
 			    struct psb_engine_info *out, struct psb_error *err);
 
+/* The microVM engine's images: an interpreter with its packages, packed, booted and stored in the
+ * user's cache directory. They are built on first use; this builds them ahead, or looks at them. */
+enum psb_image_action {
+	PSB_IMAGE_BUILD = 1, /* unless it is there */
+	PSB_IMAGE_REBUILD,
+	PSB_IMAGE_LIST,  /* `progress` gets one line for each */
+	PSB_IMAGE_VERIFY /* ... once all of it was read and found whole */
+};
+
+typedef void (*psb_progress_fn)(void *context, const char *text);
+
+/*
+ * `options` names interpreter, preload and libexec; the rest is not used. `progress` may be NULL;
+ * it is called from within, with text that is the callback's for the call only. Waits until all is
+ * done. PSB_E_INVALID, PSB_E_NOT_FOUND, PSB_E_UNSUPPORTED, PSB_E_ENGINE, PSB_E_MEMORY,
+ * PSB_E_SYSTEM. Any thread.
+ */
+PSB_API int psb_image(const struct psb_options *options, enum psb_image_action action,
+		      psb_progress_fn progress, void *context, struct psb_error *err);
+
 #ifdef __cplusplus
 }
 #endif

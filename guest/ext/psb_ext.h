@@ -11,6 +11,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Fixed numbers above any RLIMIT_NOFILE given to a guest, so its own descriptors begin at 3. */
@@ -37,6 +38,9 @@ PyObject *psb_emit_end(PyObject *module, PyObject *args);
 /* run.c */
 PyObject *psb_run_between(PyObject *module, PyObject *args);
 PyObject *psb_run(PyObject *module, PyObject *args);
+
+/* A keeper ends this instance once its end frame is out; else it ends by itself. */
+extern bool psb_kept;
 
 extern uint8_t psb_token[16];
 extern uint64_t psb_result_cap;

@@ -296,6 +296,7 @@ PyObject *psb_read_request(PyObject *module, PyObject *args)
 	psb_emit_own();
 	reader.left = sizeof(head);
 	if (take(head, sizeof(head)) == 0 && check_head(head) == 0) {
+		psb_emit_own(); /* a machine has another process id once a request is there */
 		memcpy(psb_token, head + 8, sizeof(psb_token));
 		psb_result_cap = get_uint(head + 48, 8);
 		reader.left = get_uint(head + 40, 8) - REQUEST_HEADER_BYTES;

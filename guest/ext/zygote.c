@@ -39,6 +39,8 @@ static struct hot_set hot_set; /* the keeper's, before instances are made */
 static bool scout;
 static bool populated;
 
+bool psb_kept;
+
 struct zygote {
 	int self_pidfd;
 	int ruleset;
@@ -425,19 +427,20 @@ PyObject *psb_serve(PyObject *module, PyObject *args)
 	}
 	if (confine(&zygote, &message, fds, &fault) < 0)
 		die(message.slot, &fault);
+	psb_kept = true;
 	if (!message.in_place)
 		PyOS_AfterFork_Child();
 	return PyLong_FromUnsignedLong(message.slot);
 }
 
-/* The host ends an instance when it has the end frame, the keeper a scout when it says so. An exit
+/* Where there is a keeper, the host ends an instance when it has the end frame, the keeper a scout when it says so. An exit
  * of our own would only start to tear this process down on the processor that the host needs for
  * the answer. */
 void psb_await_stop(void)
 {
 	if (scout)
 		reply(SPAWN_SCOUTED, 0, NULL);
-	for (;;)
+	while (psb_kept)
 		(void)pause();
 }
 

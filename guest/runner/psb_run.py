@@ -10,6 +10,7 @@ import sys
 
 # Given by psb_boot: psb, fetch, load and copies of _signal, _thread, gc and posix.
 modules = sys.modules
+machine = False  # in a virtual machine: one snapshot serves all executions
 program = None
 parts = {}
 run = globals()
@@ -115,9 +116,14 @@ def prepare(preloads, single):
         gc.freeze()
 
 
-def become_ready(preloads, single):
+def become_ready(preloads, single, in_machine):
+    global machine, program
+    machine = in_machine
     prepare(preloads, single)
-    global program
+    if machine:  # the snapshot is taken where the request is read
+        part('psb_warm')['warm'](modules)
+        program = Program()
+        return
     slot = psb.serve()
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
@@ -226,6 +232,8 @@ class Program:
         make_environment(self.cwd)
 
     def accept(self, source, inputs, options, cap):
+        if machine:
+            self.pid = posix.getpid()  # another one than the snapshot's
         self.source = source
         self.cap = cap
         self.filename = filename = options.get('filename') or 'main.py'
@@ -390,6 +398,8 @@ def begin():
     except BaseException as exc:
         part('psb_errors')['not_begun'](exc)
         posix._exit(0)
+    if machine:
+        part('psb_warm')['reseed'](modules)
     gc.freeze()  # what is made from here on is the program's, and goes when it ends
     program.accept(*request)
     return program.compile()

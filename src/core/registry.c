@@ -12,10 +12,16 @@
 #ifdef PSB_HAVE_NATIVE
 extern const struct engine_ops native_engine;
 #endif
+#ifdef PSB_HAVE_MICROVM
+extern const struct engine_ops microvm_engine;
+#endif
 
 const struct engine_ops *const registry_engines[] = {
 #ifdef PSB_HAVE_NATIVE
 	&native_engine,
+#endif
+#ifdef PSB_HAVE_MICROVM
+	&microvm_engine,
 #endif
 	NULL,
 };

@@ -63,6 +63,7 @@ struct engine_instance;
 
 struct engine_ops {
 	const char *name;
+	bool on_request; /* chosen by name only, never by auto */
 	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
 	 * may be NULL. */
 	void (*probe)(const char *forced_rung, struct engine_probe *out);

@@ -12,6 +12,12 @@ COMMAND = os.environ.get("PYSANDBOX", str(ROOT / "build" / "pysandbox"))
 CALL_SECONDS = 60
 
 
+def engine_words(words):
+    """The suites run on the engine that PSB_TEST_ENGINE names, where a test names none."""
+    engine = os.environ.get("PSB_TEST_ENGINE")
+    return [*words, "--engine", engine] if engine and "--engine" not in words else [*words]
+
+
 class Finished:
     """An ended command: its exit code and what it wrote."""
 
@@ -42,7 +48,7 @@ class Command:
     def run(self, code, *words, **kwargs):
         """pysandbox run --json with the source on stdin: the outcome."""
         data = code if isinstance(code, bytes) else code.encode()
-        done = self("run", "--json", *words, "-", stdin=data, **kwargs)
+        done = self("run", "--json", *engine_words(words), "-", stdin=data, **kwargs)
         assert done.stdout, done
         outcome = done.outcome
         outcome["command_exit_code"] = done.code

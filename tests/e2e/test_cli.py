@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ["run", "engines", "policy", "doctor", "audit", "demo", "bench"]
+COMMANDS = ["run", "engines", "policy", "doctor", "audit", "image", "demo", "bench"]
 
 
 # Help and version

@@ -194,7 +194,7 @@ def test_forging(cage, name):
     run = cage.attack(attack(SPOIL[name]), statuses=OWN)
     assert run.status not in HOST_DECIDES
     engine = run.outcome["engine"]
-    assert engine["name"] == "native" and engine["level"] < 9
+    assert engine["name"] == psbtest.ENGINE and engine["level"] < 9
 
 
 def test_usage_is_the_hosts(cage):

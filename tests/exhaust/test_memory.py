@@ -1,4 +1,5 @@
 """Memory: every way to ask for too much ends in MemoryError or memory_limit, and the host is well."""
+import psbtest
 import pytest
 
 HARD = "memory_limit"
@@ -142,7 +143,7 @@ for _ in range(6):
 time.sleep(100)
 """
     run = exhaust.run(code, {"memory_limit", "timeout", "error"}, timeout=1.5, memory="64M")
-    if exhaust.config.rung == "A":
+    if exhaust.config.rung == "A" and psbtest.ENGINE == "native":
         assert run.status == "memory_limit", str(run)
 
 

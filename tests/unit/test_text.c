@@ -160,6 +160,33 @@ static void sha256_matches_the_standard(void **state)
 	assert_int_equal(digest[31], 0xd0);
 }
 
+/* All at once the processor's instructions do it, byte by byte the portable code: both ways, at
+ * every alignment of the end, give the same. */
+static void sha256_of_much_is_sha256_of_little(void **state)
+{
+	const size_t most = (1u << 17) + 200;
+	uint8_t *data = test_malloc(most);
+
+	(void)state;
+	for (size_t i = 0; i < most; i++)
+		data[i] = (uint8_t)(i * 2654435761u >> 13);
+	for (size_t len = (1u << 17) - 3; len < most; len += 29) {
+		struct sha256 hash;
+		uint8_t once[32];
+		uint8_t slowly[32];
+
+		sha256_init(&hash);
+		sha256_update(&hash, data, len);
+		sha256_final(&hash, once);
+		sha256_init(&hash);
+		for (size_t i = 0; i < len; i++)
+			sha256_update(&hash, data + i, 1);
+		sha256_final(&hash, slowly);
+		assert_memory_equal(once, slowly, sizeof(once));
+	}
+	test_free(data);
+}
+
 static void errors_are_one_clean_line(void **state)
 {
 	struct psb_error err;
@@ -242,6 +269,7 @@ int main(void)
 		cmocka_unit_test(every_code_point_round_trips),
 		cmocka_unit_test(cut_never_splits),
 		cmocka_unit_test(sha256_matches_the_standard),
+		cmocka_unit_test(sha256_of_much_is_sha256_of_little),
 		cmocka_unit_test(errors_are_one_clean_line),
 		cmocka_unit_test(exit_codes_are_the_contract),
 		cmocka_unit_test(option_structs_may_be_older_or_newer),

@@ -1,115 +1,20 @@
 /*
- * Theory of operation: starts the keeper so that the host application never notices a child: a
- * clone that shares our memory (no exit signal: invisible to SIGCHLD and waitpid(-1)) makes the
- * real one, which execs, and ends at once; the keeper is then an orphan. Nothing of the host's
- * descriptors, environment or signal mask is inherited.
- * A host that is process 1 or a subreaper adopts the keeper, as it adopts every orphan.
+ * The library's side of the keeper's life: it is started as an orphan (engines/orphan.h) and ends
+ * with our end of its socket.
+ * Trust boundary: none; the keeper is ours.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/cleanup.h"
 #include "core/error.h"
+#include "engines/orphan.h"
 #include "ipc/fdpass.h"
 #include "native.h"
-
-#define SPAWN_STACK_BYTES (64u << 10)
-
-struct spawn {
-	const char *path;
-	int socket;
-	int error;
-};
-
-/* In the second process: only system calls between here and exec. */
-__attribute__((noreturn)) static void exec_keeper(struct spawn *spawn)
-{
-	char name[] = "pysandbox-keeper";
-	char *argv[] = {name, NULL};
-	char *envp[] = {NULL};
-	sigset_t none;
-	int fd = spawn->socket;
-
-	/* If 3 is free the socket may already be there, close-on-exec: dup2 would change nothing. */
-	if (fd == KEEPER_CONTROL_FD)
-		(void)fcntl(fd, F_SETFD, 0);
-	else if (dup2(fd, KEEPER_CONTROL_FD) < 0)
-		_exit(127);
-	(void)syscall(SYS_close_range, KEEPER_CONTROL_FD + 1, ~0u, 0);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execve(spawn->path, argv, envp);
-	spawn->error = errno;
-	_exit(127);
-}
-
-static int intermediate_main(void *argument)
-{
-	struct spawn *spawn = argument;
-	pid_t pid = vfork();
-
-	if (pid == 0)
-		exec_keeper(spawn);
-	if (pid < 0)
-		spawn->error = errno;
-	return 0;
-}
-
-static int spawn_orphan(struct spawn *spawn)
-{
-	auto_free char *stack = malloc(SPAWN_STACK_BYTES);
-	sigset_t all;
-	sigset_t before;
-	int pid;
-
-	if (!stack)
-		return -ENOMEM;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(intermediate_main, stack + SPAWN_STACK_BYTES, CLONE_VM | CLONE_VFORK, spawn);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
-		return -errno;
-	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
-		;
-	return -spawn->error;
-}
 
 int keeper_start(const struct keeper_config *config, const char *libexec, int *control_fd,
 		 struct psb_error *err)
 {
-	char path[600];
-	struct spawn spawn = {.path = path};
-	auto_fd ours = -1;
-	auto_fd theirs = -1;
-	int pair[2];
-	int rc;
-
-	(void)snprintf(path, sizeof(path), "%.500s/pysandbox-keeper", libexec);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "native: socketpair: %s",
-				strerror(errno));
-	ours = pair[0];
-	theirs = pair[1];
-	spawn.socket = theirs;
-	rc = spawn_orphan(&spawn);
-	if (rc < 0)
-		return psb_fail(err, PSB_E_ENGINE, -rc, "native: cannot start %.400s: %s", path,
-				strerror(-rc));
-	if (send(ours, config, sizeof(*config), MSG_NOSIGNAL) != (ssize_t)sizeof(*config))
-		return psb_fail(err, PSB_E_ENGINE, errno, "native: the keeper did not start");
-	(void)fcntl(ours, F_SETFL, O_NONBLOCK);
-	*control_fd = take_fd(ours);
-	return 0;
+	return orphan_start(libexec, "pysandbox-keeper", "native", config, sizeof(*config),
+			    control_fd, err);
 }
 
 int keeper_send(const struct engine_template *tmpl, const struct host_message *message,

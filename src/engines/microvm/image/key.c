@@ -1,0 +1,129 @@
+/*
+ * Theory of operation: what an image depends on is too large to be read at every start, so its
+ * identity is taken instead: path, size, time and inode of the files and directories that change
+ * whenever something in them is installed, removed or upgraded. The snapshot depends besides on the
+ * modules to preload, on the kernel and on what KVM lets the guest see of the processor.
+ * Trust boundary: none; the host's own files. Whoever can change these without a trace owns the
+ * host's Python as well.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "../../../../guest/kernel/abi.h"
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "core/sha256.h"
+#include "store.h"
+
+#define MAX_CPUID_ENTRIES 256u
+#define FORMAT "pysandbox microvm image 1"
+
+static void add_text(struct sha256 *hash, const char *text)
+{
+	sha256_update(hash, text, strlen(text) + 1);
+}
+
+static void add_file(struct sha256 *hash, const char *path)
+{
+	struct stat st = {0};
+	uint64_t facts[5];
+
+	(void)stat(path, &st);
+	facts[0] = (uint64_t)st.st_ino;
+	facts[1] = (uint64_t)st.st_size;
+	facts[2] = (uint64_t)st.st_mtim.tv_sec;
+	facts[3] = (uint64_t)st.st_mtim.tv_nsec;
+	facts[4] = (uint64_t)st.st_dev;
+	add_text(hash, path);
+	sha256_update(hash, facts, sizeof(facts));
+}
+
+__attribute__((format(printf, 2, 3))) static void add_path(struct sha256 *hash, const char *format,
+							   ...)
+{
+	char path[2 * MICROVM_PATH_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(path, sizeof(path), format, arguments);
+	va_end(arguments);
+	add_file(hash, path);
+}
+
+static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
+{
+	static const char *const parts[] = {"psb_start.py",  "psb_boot.py",    "psb_run.py",
+					    "psb_errors.py", "psb_imports.py", "psb_values.py",
+					    "psb_warm.py",   "_psb.abi3.so"};
+	const char *version = config->python_version;
+
+	add_text(hash, FORMAT);
+	add_file(hash, config->python);
+	add_path(hash, "%s/lib/python%s", config->python_prefix, version);
+	add_path(hash, "%s/lib/python%s/site-packages", config->python_prefix, version);
+	add_path(hash, "/usr/lib/python3/dist-packages");
+	add_path(hash, "/usr/local/lib/python%s/dist-packages", version);
+	add_file(hash, "/etc/ld.so.cache");
+	add_file(hash, "/usr/share/zoneinfo");
+	if (config->venv[0]) {
+		add_path(hash, "%s/pyvenv.cfg", config->venv);
+		add_path(hash, "%s/lib/python%s/site-packages", config->venv, version);
+	}
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		add_path(hash, "%s/psb/%s", config->libexec, parts[i]);
+}
+
+static int add_processor(struct sha256 *hash, int kvm_fd, struct psb_error *err)
+{
+	size_t bytes =
+		sizeof(struct kvm_cpuid2) + MAX_CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2);
+	auto_free struct kvm_cpuid2 *cpuid = calloc(1, bytes);
+
+	if (!cpuid)
+		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
+	cpuid->nent = MAX_CPUID_ENTRIES;
+	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
+		return psb_fail(err, PSB_E_ENGINE, errno, "vmm: KVM_GET_SUPPORTED_CPUID: %s",
+				strerror(errno));
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *entry = &cpuid->entries[i];
+
+		/* The number of the processor that was asked is in these. */
+		if (entry->function == 1)
+			entry->ebx &= 0x00ffffff;
+		if (entry->function == 0xb || entry->function == 0x1f ||
+		    entry->function == 0x8000001e)
+			memset(entry, 0, sizeof(*entry));
+	}
+	sha256_update(hash, cpuid->entries, cpuid->nent * sizeof(cpuid->entries[0]));
+	return 0;
+}
+
+int store_keys(const struct vmm_config *config, int kvm_fd, uint8_t image_key[32],
+	       uint8_t snapshot_key[32], struct psb_error *err)
+{
+	struct utsname system = {0};
+	struct sha256 hash;
+
+	sha256_init(&hash);
+	add_inputs(&hash, config);
+	sha256_final(&hash, image_key);
+	sha256_init(&hash);
+	sha256_update(&hash, image_key, 32);
+	add_path(&hash, "%s/pysandbox-guest-kernel", config->libexec);
+	add_path(&hash, "%s/pysandbox-vmm", config->libexec);
+	add_text(&hash, config->preload);
+	(void)uname(&system);
+	add_text(&hash, system.release);
+	if (add_processor(&hash, kvm_fd, err) < 0)
+		return -1;
+	sha256_final(&hash, snapshot_key);
+	return 0;
+}

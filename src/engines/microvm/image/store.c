@@ -1,0 +1,325 @@
+/*
+ * Theory of operation: files are written under a temporary name, synced, and renamed when they are
+ * whole; a lock on the directory makes concurrent builders wait for the first one's result. The
+ * machine boots in a process of its own, so that whatever the guest does there, this one goes on.
+ * Trust boundary: the directory is ours alone (owner and mode are checked); what boots in the
+ * machine is foreign code, confined by it.
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../vmm/boot.h"
+#include "contents.h"
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "core/sha256.h"
+#include "write.h"
+
+#define NAME_BYTES 64u
+#define KEEP_IMAGES 4u
+#define KEEP_SNAPSHOTS 16u
+
+struct store {
+	const struct vmm_config *config;
+	int kvm_fd;
+	int dir_fd;
+	store_progress_fn progress;
+	void *context;
+	uint8_t image_key[32];
+	uint8_t snapshot_key[32];
+	char image_name[NAME_BYTES];
+	char snapshot_name[NAME_BYTES];
+};
+
+/* The folder of caches need not be there yet: it is made as its standard (XDG base directories) has
+ * it, for its owner alone. */
+static int make_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT || !slash || slash == path || (size_t)(slash - path) >= sizeof(parent))
+		return -1;
+	memcpy(parent, path, (size_t)(slash - path));
+	parent[slash - path] = '\0';
+	if (mkdir(parent, 0700) < 0)
+		return -1;
+	return mkdir(path, 0700);
+}
+
+int store_directory(const char *path, struct psb_error *err)
+{
+	auto_fd fd = -1;
+	struct stat st;
+
+	if (make_directory(path) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno,
+				"image: cannot make the store %.300s: %s; set HOME or "
+				"XDG_CACHE_HOME to a directory of yours",
+				path, strerror(errno));
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: the store %.300s: %s", path,
+				strerror(errno));
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		return psb_fail(err, PSB_E_SYSTEM, 0,
+				"image: the store %.300s must belong to user %u with mode 0700; "
+				"correct or remove it",
+				path, (unsigned int)geteuid());
+	return take_fd(fd);
+}
+
+static void name_file(char name[NAME_BYTES], const char *prefix, const uint8_t key[32],
+		      const char *suffix)
+{
+	int used = snprintf(name, NAME_BYTES, "%s", prefix);
+
+	for (size_t i = 0; i < 16; i++)
+		used += snprintf(name + used, NAME_BYTES - (size_t)used, "%02x", key[i]);
+	(void)snprintf(name + used, NAME_BYTES - (size_t)used, "%s", suffix);
+}
+
+static int open_existing(const struct store *store, const char *name)
+{
+	return openat(store->dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int open_temporary(const struct store *store, const char *name, char temporary[NAME_BYTES],
+			  struct psb_error *err)
+{
+	int fd;
+
+	(void)snprintf(temporary, NAME_BYTES, "%.50s.new", name);
+	(void)unlinkat(store->dir_fd, temporary, 0); /* of a builder that died: we hold the lock */
+	fd = openat(store->dir_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	if (fd < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: %s: %s", temporary,
+				strerror(errno));
+	return fd;
+}
+
+static int publish(const struct store *store, const char *temporary, const char *name,
+		   struct psb_error *err)
+{
+	if (renameat(store->dir_fd, temporary, store->dir_fd, name) < 0 || fsync(store->dir_fd) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: rename %s: %s", temporary,
+				strerror(errno));
+	return 0;
+}
+
+static void tell(const struct store *store, const char *text)
+{
+	if (store->progress)
+		store->progress(store->context, text);
+}
+
+static void on_progress(void *context, uint64_t done, uint64_t total)
+{
+	const struct store *store = context;
+	char text[96];
+
+	(void)snprintf(text, sizeof(text), "packing %llu of %llu MiB",
+		       (unsigned long long)(done >> 20), (unsigned long long)(total >> 20));
+	tell(store, text);
+}
+
+static int pack(struct store *store, int fd, struct psb_error *err)
+{
+	struct tree tree;
+	uint64_t bytes;
+	int rc = tree_open(&tree, err);
+
+	if (rc == 0)
+		rc = contents_gather(&tree, store->config, err);
+	if (rc == 0)
+		rc = image_write(&tree, fd, on_progress, store, &bytes, err);
+	tree_close(&tree);
+	return rc;
+}
+
+static int build_image(struct store *store, struct psb_error *err)
+{
+	char temporary[NAME_BYTES];
+	auto_fd fd = open_temporary(store, store->image_name, temporary, err);
+
+	if (fd < 0)
+		return -1;
+	tell(store, "gathering files");
+	if (pack(store, fd, err) < 0) {
+		(void)unlinkat(store->dir_fd, temporary, 0);
+		return -1;
+	}
+	return publish(store, temporary, store->image_name, err);
+}
+
+/* In the child: boots, and tells how it went through the pipe. */
+__attribute__((noreturn)) static void boot_main(const struct store *store, int kernel_fd,
+						int image_fd, int snapshot_fd, int report_fd)
+{
+	const struct vmm_config *config = store->config;
+	char python[MICROVM_PATH_BYTES + 16];
+	const char *argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
+			      config->preload, "0",  "machine", NULL};
+	static const char *const envp[] = {"LANG=C.UTF-8",           "MALLOC_ARENA_MAX=1",
+					   "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
+					   "MKL_NUM_THREADS=1",      NULL};
+	static struct boot boot;
+	struct psb_error err = {0};
+	struct stat st;
+	int rc = fstat(image_fd, &st);
+
+	(void)snprintf(python, sizeof(python), "%s", config->python);
+	if (config->venv[0])
+		(void)snprintf(python, sizeof(python), "%s/bin/python3", config->venv);
+	boot.kvm_fd = store->kvm_fd;
+	boot.kernel_fd = kernel_fd;
+	boot.image_fd = image_fd;
+	boot.snapshot_fd = snapshot_fd;
+	boot.image_bytes = (uint64_t)st.st_size;
+	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
+	boot.image_name = store->image_name;
+	boot.preload = config->preload;
+	boot.argv = argv;
+	boot.envp = envp;
+	if (rc == 0)
+		rc = boot_to_snapshot(&boot, &err);
+	if (rc < 0)
+		(void)!write(report_fd, err.message, strlen(err.message));
+	_exit(rc < 0);
+}
+
+static int read_report(int fd, pid_t pid, struct psb_error *err)
+{
+	char text[sizeof(err->message)];
+	ssize_t len = 0;
+	int status = 0;
+
+	do
+		len = read(fd, text, sizeof(text) - 1);
+	while (len < 0 && errno == EINTR);
+	text[len > 0 ? len : 0] = '\0';
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	return psb_fail(err, PSB_E_ENGINE, 0, "image: %.480s",
+			len > 0 ? text : "the process that boots the machine was killed");
+}
+
+static int boot_child(struct store *store, int image_fd, int snapshot_fd, struct psb_error *err)
+{
+	char path[MICROVM_PATH_BYTES + 32];
+	auto_fd kernel_fd = -1;
+	auto_fd read_end = -1;
+	int ends[2];
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s/pysandbox-guest-kernel", store->config->libexec);
+	kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (kernel_fd < 0)
+		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", path,
+				strerror(errno));
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: pipe: %s", strerror(errno));
+	read_end = ends[0];
+	pid = fork();
+	if (pid == 0)
+		boot_main(store, kernel_fd, image_fd, snapshot_fd, ends[1]);
+	(void)close(ends[1]);
+	if (pid < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: fork: %s", strerror(errno));
+	return read_report(read_end, pid, err);
+}
+
+static int build_snapshot(struct store *store, struct psb_error *err)
+{
+	char temporary[NAME_BYTES];
+	auto_fd image_fd = open_existing(store, store->image_name);
+	auto_fd fd = open_temporary(store, store->snapshot_name, temporary, err);
+
+	if (fd < 0)
+		return -1;
+	if (image_fd < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: %s: %s", store->image_name,
+				strerror(errno));
+	tell(store, "booting the machine");
+	if (boot_child(store, image_fd, fd, err) < 0) {
+		(void)unlinkat(store->dir_fd, temporary, 0);
+		return -1;
+	}
+	return publish(store, temporary, store->snapshot_name, err);
+}
+
+/* Under the lock: whoever waited for it may find the work done. */
+static int build(struct store *store, struct psb_error *err)
+{
+	bool anew = store->config->action == VMM_REBUILD;
+	auto_fd image_fd = -1;
+	auto_fd snapshot_fd = -1;
+
+	if (flock(store->dir_fd, LOCK_EX) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: lock the store: %s",
+				strerror(errno));
+	image_fd = open_existing(store, store->image_name);
+	snapshot_fd = open_existing(store, store->snapshot_name);
+	if (image_fd >= 0 && snapshot_fd >= 0 && !anew)
+		return 0;
+	if ((image_fd < 0 || anew) && build_image(store, err) < 0)
+		return -1;
+	if (build_snapshot(store, err) < 0)
+		return -1;
+	store_prune(store->dir_fd, "fs-", ".img", KEEP_IMAGES);
+	store_prune(store->dir_fd, "vm-", ".snap", KEEP_SNAPSHOTS);
+	return 0;
+}
+
+static bool open_files(const struct store *store, struct store_files *out)
+{
+	out->image_fd = open_existing(store, store->image_name);
+	out->snapshot_fd = open_existing(store, store->snapshot_name);
+	if (out->image_fd >= 0 && out->snapshot_fd >= 0)
+		return true;
+	close_fd(&out->image_fd);
+	close_fd(&out->snapshot_fd);
+	return false;
+}
+
+int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn progress,
+	       void *context, struct store_files *out, struct psb_error *err)
+{
+	struct store store = {.config = config,
+			      .kvm_fd = kvm_fd,
+			      .dir_fd = -1,
+			      .progress = progress,
+			      .context = context};
+	int rc = store_keys(config, kvm_fd, store.image_key, store.snapshot_key, err);
+
+	if (rc == 0)
+		store.dir_fd = store_directory(config->cache, err);
+	rc = rc < 0 ? rc : store.dir_fd < 0 ? store.dir_fd : 0;
+	name_file(store.image_name, "fs-", store.image_key, ".img");
+	name_file(store.snapshot_name, "vm-", store.snapshot_key, ".snap");
+	if (rc == 0 && (config->action == VMM_REBUILD || !open_files(&store, out))) {
+		rc = build(&store, err);
+		(void)flock(store.dir_fd, LOCK_UN);
+		if (rc == 0 && !open_files(&store, out))
+			rc = psb_fail(err, PSB_E_SYSTEM, errno,
+				      "image: what was just built is gone: %s", strerror(errno));
+	}
+	close_fd(&store.dir_fd);
+	return rc;
+}

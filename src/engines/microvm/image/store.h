@@ -1,0 +1,41 @@
+/*
+ * The store of images: one private directory. For each set of inputs two files, named by its key:
+ * fs-KEY.img (the file-system image) and vm-KEY.snap (the snapshot made from it).
+ */
+#ifndef PSB_IMAGE_STORE_H
+#define PSB_IMAGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../protocol.h"
+#include "pysandbox.h"
+
+struct store_files {
+	int image_fd;
+	int snapshot_fd;
+};
+
+typedef void (*store_progress_fn)(void *context, const char *text);
+
+/* Opens the files for this configuration, building what is missing. kvm_fd is used to boot. */
+int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn progress,
+	       void *context, struct store_files *out, struct psb_error *err);
+
+/* Opens the store's directory, making it if it is missing; ours alone. */
+int store_directory(const char *path, struct psb_error *err);
+
+/* prune.c: removes all but the `keep` newest files of this pattern. */
+void store_prune(int dir_fd, const char *prefix, const char *suffix, size_t keep);
+
+/* manage.c: one line for each image; with `verify` all bytes are read and hashed, and a damaged
+ * one is an error. */
+int store_list(const struct vmm_config *config, bool verify, store_progress_fn tell, void *context,
+	       struct psb_error *err);
+
+/* key.c: hashes all that the files depend on: interpreter, packages, libraries, our own parts,
+ * the preload list, kernel and processor. */
+int store_keys(const struct vmm_config *config, int kvm_fd, uint8_t image_key[32],
+	       uint8_t snapshot_key[32], struct psb_error *err);
+
+#endif

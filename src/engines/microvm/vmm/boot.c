@@ -1,0 +1,361 @@
+/*
+ * Theory of operation: guest memory is the snapshot file itself, mapped shared. The kernel's ELF
+ * segments are copied to their places, tables and boot page written, and the vCPU runs until the
+ * interpreter asks for its first request. What is then left is to store the vCPU's state and to
+ * find where memory ends.
+ * Trust boundary: the code that runs (start-up files, preloaded modules) is the guest's; it sees a
+ * machine without rights like any later execution. The kernel file and the image are our own.
+ */
+#include "boot.h"
+
+#include <cpuid.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "core/sha256.h"
+#include "run.h"
+
+#define MAX_KERNEL_BYTES (8u << 20)
+#define MAX_SEGMENTS 8u
+#define XSAVE_LEGACY_BYTES 832u
+#define CHUNK_BYTES (UINT64_C(2) << 20)
+
+static int bad_kernel(struct psb_error *err)
+{
+	return psb_fail(err, PSB_E_ENGINE, 0,
+			"vmm: the guest kernel's file is damaged; reinstall pysandbox");
+}
+
+static int load_segment(const struct boot *boot, struct memory *memory, const Elf64_Phdr *segment,
+			struct psb_error *err)
+{
+	uint8_t *to;
+
+	if (segment->p_type != PT_LOAD || segment->p_memsz == 0)
+		return 0;
+	if (segment->p_vaddr < GUEST_KERNEL_IMAGE || segment->p_memsz > GUEST_KERNEL_BYTES ||
+	    segment->p_vaddr + segment->p_memsz > GUEST_POOL_BASE ||
+	    segment->p_filesz > segment->p_memsz)
+		return bad_kernel(err);
+	to = memory_claim(memory, segment->p_vaddr, segment->p_memsz);
+	if (!to || pread(boot->kernel_fd, to, segment->p_filesz, (off_t)segment->p_offset) !=
+			   (ssize_t)segment->p_filesz)
+		return bad_kernel(err);
+	return 0;
+}
+
+static int load_kernel(const struct boot *boot, struct memory *memory, struct psb_error *err)
+{
+	Elf64_Ehdr head;
+	Elf64_Phdr segments[MAX_SEGMENTS];
+	size_t bytes;
+	int rc = 0;
+
+	if (pread(boot->kernel_fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_machine != EM_X86_64 ||
+	    head.e_phentsize != sizeof(segments[0]) || head.e_phnum > MAX_SEGMENTS)
+		return bad_kernel(err);
+	bytes = head.e_phnum * sizeof(segments[0]);
+	if (pread(boot->kernel_fd, segments, bytes, (off_t)head.e_phoff) != (ssize_t)bytes)
+		return bad_kernel(err);
+	for (size_t i = 0; rc == 0 && i < head.e_phnum; i++)
+		rc = load_segment(boot, memory, &segments[i], err);
+	return rc;
+}
+
+static int put_strings(struct boot_info *info, const char *const *list, uint32_t *count,
+		       struct psb_error *err)
+{
+	for (; list[*count]; (*count)++) {
+		size_t bytes = strlen(list[*count]) + 1;
+
+		if (bytes > sizeof(info->strings) - info->string_bytes || *count >= GUEST_MAX_ARGS)
+			return psb_fail(err, PSB_E_TOO_LARGE, 0,
+					"vmm: the interpreter's arguments are over %u bytes; "
+					"preload fewer modules",
+					GUEST_MAX_STRING_BYTES);
+		memcpy(info->strings + info->string_bytes, list[*count], bytes);
+		info->string_bytes += (uint32_t)bytes;
+	}
+	return 0;
+}
+
+static uint64_t host_xcr0(void)
+{
+	uint32_t low;
+	uint32_t high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (uint64_t)high << 32 | low;
+}
+
+/* Where the guest may not have an XCR0 of its own, it runs with the host's. */
+static void describe_xsave(const struct machine *machine, struct boot_info *info)
+{
+	unsigned int eax = 0;
+	unsigned int ebx = 0;
+	unsigned int ecx = 0;
+	unsigned int edx = 0;
+
+	info->xsave_mask = machine->xcr0 ? machine->xcr0 : (host_xcr0() & 0xe7);
+	info->xsave_bytes = XSAVE_LEGACY_BYTES;
+	for (unsigned int part = 2; part < 8; part++) {
+		__cpuid_count(0xd, part, eax, ebx, ecx, edx);
+		if ((info->xsave_mask >> part & 1) && eax + ebx > info->xsave_bytes)
+			info->xsave_bytes = eax + ebx;
+	}
+	info->xsave_bytes = (info->xsave_bytes + 63) & ~UINT64_C(63);
+}
+
+static uint64_t tsc_khz(const struct machine *machine)
+{
+	int khz = ioctl(machine->vcpu_fd, KVM_GET_TSC_KHZ, 0);
+
+	return khz > 0 ? (uint64_t)khz : 1000000;
+}
+
+static struct guest_clock boot_clock(uint64_t khz)
+{
+	struct timespec real;
+
+	(void)clock_gettime(CLOCK_REALTIME, &real);
+	return (struct guest_clock){
+		.base_tsc = __rdtsc(),
+		.multiplier = (uint64_t)(((unsigned __int128)1000000 << 32) / khz),
+		.monotonic_base_ns = run_clock_ns(),
+		.realtime_base_ns = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec,
+	};
+}
+
+static int write_boot_pages(const struct boot *boot, struct machine *machine, struct psb_error *err)
+{
+	auto_free struct boot_info *info = calloc(1, sizeof(*info));
+	struct memory *memory = machine->memory;
+	struct run_info run = {.pool_end = memory->end,
+			       .memory_limit_bytes = memory->end,
+			       .workspace_bytes = 64u << 20,
+			       .workspace_files = 4096,
+			       .max_threads = 64,
+			       .max_open_files = 128,
+			       .pid = 2};
+
+	if (!info)
+		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
+	info->abi_version = GUEST_ABI_VERSION;
+	info->image_bytes = boot->image_bytes;
+	info->pool_end = memory->end;
+	info->hwcap = getauxval(AT_HWCAP);
+	info->hwcap2 = getauxval(AT_HWCAP2);
+	info->clock = run.clock = boot_clock(tsc_khz(machine));
+	describe_xsave(machine, info);
+	if (getrandom(info->entropy, sizeof(info->entropy), 0) != (ssize_t)sizeof(info->entropy) ||
+	    getrandom(run.entropy, sizeof(run.entropy), 0) != (ssize_t)sizeof(run.entropy))
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: getrandom: %s", strerror(errno));
+	if (put_strings(info, boot->argv, &info->argc, err) < 0 ||
+	    put_strings(info, boot->envp, &info->envc, err) < 0)
+		return -1;
+	(void)memory_write(memory, GUEST_BOOT_INFO, info, sizeof(*info));
+	(void)memory_write(memory, GUEST_RUN_INFO, &run, sizeof(run));
+	return 0;
+}
+
+/* Keeps the end of it: that is where an interpreter says why it failed. */
+static int keep_output(void *context, uint32_t stream, const uint8_t *data, uint32_t bytes)
+{
+	struct boot *boot = context;
+
+	if (stream != STREAM_STDOUT && stream != STREAM_STDERR)
+		return 0;
+	for (uint32_t i = 0; i < bytes; i++) {
+		if (boot->output_len == sizeof(boot->output) - 1) {
+			memmove(boot->output, boot->output + 1024, boot->output_len - 1024);
+			boot->output_len -= 1024;
+		}
+		boot->output[boot->output_len++] = data[i] >= ' ' ? (char)data[i] : ' ';
+	}
+	return 0;
+}
+
+static int show_nothing(void *context)
+{
+	(void)context;
+	return 0;
+}
+
+static int explain(const struct boot *boot, const struct run *run, enum run_end end,
+		   struct psb_error *err)
+{
+	size_t skip = boot->output_len > 250 ? boot->output_len - 250 : 0;
+
+	switch (end) {
+	case RUN_EXITED:
+		return psb_fail(err, PSB_E_ENGINE, 0,
+				"the interpreter ended (%s %lld) before it could serve: %s",
+				run->exit_kind == EXIT_CODE ? "exit" : "signal",
+				(long long)run->exit_value, boot->output + skip);
+	case RUN_PANICKED:
+		return psb_fail(err, PSB_E_ENGINE, 0, "the guest kernel gave up: %.300s",
+				run->panic);
+	case RUN_CRASHED:
+		return psb_fail(err, PSB_E_ENGINE, 0,
+				"the machine crashed while booting (signal %u, address %#llx, rip "
+				"%#llx): %s",
+				run->signal, (unsigned long long)run->address,
+				(unsigned long long)run->machine->run->s.regs.regs.rip,
+				boot->output + skip);
+	case RUN_TIMED_OUT:
+		return psb_fail(
+			err, PSB_E_ENGINE, 0,
+			"the interpreter was not ready within %llu s; preload fewer modules",
+			(unsigned long long)(BOOT_WALL_NS / 1000000000));
+	case RUN_CALLED_READ:
+	case RUN_CPU_SPENT:
+	case RUN_STOPPED:
+	case RUN_HOST_GONE:
+	case RUN_BROKEN: break;
+	}
+	return psb_fail(err, PSB_E_ENGINE, 0, "KVM failed while booting (exit reason %u)",
+			run->machine->run->exit_reason);
+}
+
+static bool is_zero(const uint8_t *data, size_t bytes)
+{
+	return data[0] == 0 && memcmp(data, data + 1, bytes - 1) == 0;
+}
+
+/* Behind the last byte that was ever written, as the file knows it. */
+static uint64_t written_end(int fd, uint64_t start)
+{
+	off_t at = (off_t)SNAPSHOT_MEMORY_OFFSET;
+	off_t end = at;
+
+	for (;;) {
+		at = lseek(fd, end, SEEK_DATA);
+		if (at < 0)
+			return start + (uint64_t)end - SNAPSHOT_MEMORY_OFFSET;
+		end = lseek(fd, at, SEEK_HOLE);
+		if (end < 0)
+			return UINT64_MAX;
+	}
+}
+
+/* Behind the last page that is not zero, on a boundary that slots like. */
+static uint64_t find_end(const struct memory *memory, int fd)
+{
+	uint64_t end = written_end(fd, GUEST_PROGRAM_BASE);
+
+	end = end < memory->end ? (end + CHUNK_BYTES - 1) & ~(CHUNK_BYTES - 1) : memory->end;
+	while (end > GUEST_POOL_BASE && is_zero(memory->ram + end - CHUNK_BYTES, CHUNK_BYTES))
+		end -= CHUNK_BYTES;
+	return end;
+}
+
+static void describe(const struct boot *boot, struct snapshot_header *header)
+{
+	(void)snprintf(header->image_name, sizeof(header->image_name), "%s", boot->image_name);
+	(void)snprintf(header->python, sizeof(header->python), "%s", boot->argv[0]);
+	(void)snprintf(header->preload, sizeof(header->preload), "%s", boot->preload);
+}
+
+static int store(const struct boot *boot, struct machine *machine, struct psb_error *err)
+{
+	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
+	struct sha256 hash;
+	int rc;
+
+	if (!header)
+		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
+	rc = machine_get_state(machine, &header->state, err);
+	if (rc < 0)
+		return rc;
+	header->magic = SNAPSHOT_MAGIC;
+	header->version = SNAPSHOT_VERSION;
+	header->state_bytes = sizeof(header->state);
+	memcpy(header->key, boot->key, sizeof(header->key));
+	header->image_bytes = boot->image_bytes;
+	header->memory_end = find_end(machine->memory, boot->snapshot_fd);
+	header->read_buffer = header->state.regs.rdi;
+	header->read_bytes = header->state.regs.rsi;
+	header->tsc_khz = tsc_khz(machine);
+	sha256_init(&hash);
+	sha256_update(&hash, machine->memory->ram + GUEST_PROGRAM_BASE,
+		      header->memory_end - GUEST_PROGRAM_BASE);
+	sha256_final(&hash, header->memory_sha256);
+	sha256_init(&hash);
+	sha256_update(&hash, machine->memory->image, boot->image_bytes);
+	sha256_final(&hash, header->image_sha256);
+	describe(boot, header);
+	if (ftruncate(boot->snapshot_fd, (off_t)(SNAPSHOT_MEMORY_OFFSET + header->memory_end -
+						 GUEST_PROGRAM_BASE)) < 0 ||
+	    pwrite(boot->snapshot_fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
+	    fsync(boot->snapshot_fd) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot write the snapshot: %s",
+				strerror(errno));
+	return 0;
+}
+
+static int run_up_to_request(struct boot *boot, struct machine *machine, struct psb_error *err)
+{
+	struct run run = {.machine = machine,
+			  .io = {NULL, keep_output, show_nothing, boot},
+			  .wall_deadline_ns = run_clock_ns() + BOOT_WALL_NS};
+	enum run_end end = run_machine(&run);
+
+	boot->output[boot->output_len] = '\0';
+	return end == RUN_CALLED_READ ? 0 : explain(boot, &run, end, err);
+}
+
+static int boot_machine(struct boot *boot, struct memory *memory, struct psb_error *err)
+{
+	struct machine machine;
+	int rc = machine_open(&machine, boot->kvm_fd, memory, err);
+
+	if (rc < 0)
+		return rc;
+	rc = write_boot_pages(boot, &machine, err);
+	if (rc == 0)
+		rc = machine_write_tables(memory, boot->image_bytes, err);
+	if (rc == 0)
+		rc = machine_set_boot_state(&machine, err);
+	if (rc == 0)
+		rc = run_timers_open(err);
+	if (rc == 0)
+		rc = run_up_to_request(boot, &machine, err);
+	if (rc == 0)
+		rc = store(boot, &machine, err);
+	machine_close(&machine);
+	return rc;
+}
+
+int boot_to_snapshot(struct boot *boot, struct psb_error *err)
+{
+	uint64_t end = GUEST_POOL_BASE + BOOT_POOL_BYTES;
+	off_t bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + end - GUEST_PROGRAM_BASE);
+	struct memory memory;
+	int rc;
+
+	if (ftruncate(boot->snapshot_fd, bytes) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot make the snapshot: %s",
+				strerror(errno));
+	rc = memory_open_boot(&memory, boot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, end, err);
+	if (rc == 0)
+		rc = memory_map_image(&memory, boot->image_fd, boot->image_bytes, err);
+	if (rc == 0)
+		rc = load_kernel(boot, &memory, err);
+	if (rc == 0)
+		rc = boot_machine(boot, &memory, err);
+	memory_close(&memory);
+	return rc;
+}

@@ -1,0 +1,128 @@
+/*
+ * pysandbox-vmm: exec'd by the library, one per sandbox handle. Theory of operation: reads its
+ * configuration from descriptor 3, opens /dev/kvm and the image (building it if it is missing),
+ * cuts itself off from the host and serves as the supervisor of the workers.
+ * Trust boundary: configuration and files are trusted; guest code runs in workers only, and while
+ * an image is built in a child of its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../image/store.h"
+#include "core/error.h"
+#include "supervisor.h"
+
+static void set_up_process(void)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction fallback = {.sa_handler = SIG_DFL};
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	(void)syscall(SYS_close_range, MICROVM_CONTROL_FD + 1, ~0u, 0);
+	(void)fcntl(MICROVM_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+	for (int number = 1; number < NSIG; number++)
+		(void)sigaction(number, &fallback, NULL);
+	(void)setsid(); /* Ctrl-C of the host's terminal is the host's: we end with its socket */
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)prctl(PR_SET_NAME, "psb-vmm");
+	(void)!chdir("/");
+	(void)umask(077);
+}
+
+static int read_config(struct vmm_config *config)
+{
+	ssize_t n;
+
+	do
+		n = recv(MICROVM_CONTROL_FD, config, sizeof(*config), 0);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*config) && config->version == MICROVM_VERSION &&
+			       config->slots >= 1 && config->slots <= MICROVM_MAX_SLOTS
+		       ? 0
+		       : -1;
+}
+
+static int open_signals(struct supervisor *supervisor, struct psb_error *err)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGCHLD);
+	if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: sigprocmask: %s", strerror(errno));
+	supervisor->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (supervisor->signal_fd < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: signalfd: %s", strerror(errno));
+	return 0;
+}
+
+static void on_progress(void *context, const char *text)
+{
+	const struct supervisor *supervisor = context;
+
+	supervisor_tell(supervisor, VMM_PROGRESS, text);
+}
+
+static int open_image(struct supervisor *supervisor, struct psb_error *err)
+{
+	struct store_files files;
+	int rc;
+
+	supervisor->void_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	supervisor->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (supervisor->kvm_fd < 0 || supervisor->void_fd < 0)
+		return psb_fail(err, PSB_E_UNSUPPORTED, errno, "vmm: /dev/kvm: %s",
+				strerror(errno));
+	if (supervisor->config.action >= VMM_LIST)
+		return 0;
+	rc = store_open(&supervisor->config, supervisor->kvm_fd, on_progress, supervisor, &files,
+			err);
+	if (rc < 0)
+		return rc;
+	return snapshot_load(&supervisor->snapshot, files.snapshot_fd, files.image_fd, err);
+}
+
+int main(void)
+{
+	static struct supervisor supervisor;
+	struct psb_error err = {0};
+	int rc;
+
+	set_up_process();
+	supervisor.host_fd = MICROVM_CONTROL_FD;
+	if (read_config(&supervisor.config) < 0)
+		return 1;
+	rc = open_image(&supervisor, &err);
+	if (rc == 0 && supervisor.config.action >= VMM_LIST)
+		rc = store_list(&supervisor.config, supervisor.config.action == VMM_VERIFY,
+				on_progress, &supervisor, &err);
+	if (rc == 0 && supervisor.config.action != VMM_SERVE) {
+		supervisor_tell(&supervisor, VMM_DONE, "");
+		return 0;
+	}
+	supervisor.files_fd = -1;
+	if (rc == 0 && geteuid() == 0)
+		files_open(&supervisor);
+	if (rc == 0)
+		rc = nest_enter(&supervisor, &err);
+	if (rc == 0)
+		rc = open_signals(&supervisor, &err);
+	if (rc < 0) {
+		supervisor_tell(&supervisor, VMM_FAILED, err.message);
+		return 1;
+	}
+	supervisor_serve(&supervisor);
+	return 0;
+}

@@ -1,0 +1,160 @@
+/*
+ * Theory of operation: see memory.h. Slots: a small one for what every execution touches and a
+ * large one for the rest, so that the dirty bitmap that is read each time stays small.
+ * Trust boundary: addresses and lengths are the guest's. A range is accepted only if it lies whole
+ * in RAM (or, to read, in the image); arithmetic is done so that it cannot wrap.
+ */
+#include "memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../../../../guest/kernel/abi.h"
+#include "core/error.h"
+
+#define RAM_FLAGS (MAP_NORESERVE | MAP_FIXED)
+
+static void add_slot(struct memory *memory, uint64_t start, uint64_t end)
+{
+	struct memory_slot *slot = &memory->slots[memory->slot_count++];
+
+	slot->start = start;
+	slot->bytes = end - start;
+	slot->dirty = calloc((slot->bytes / GUEST_PAGE_BYTES + 63) / 64, sizeof(uint64_t));
+}
+
+static int allocate(struct memory *memory, uint64_t end, struct psb_error *err)
+{
+	size_t words = (end / GUEST_PAGE_BYTES + 63) / 64;
+
+	*memory = (struct memory){.end = end, .snapshot_fd = -1, .ram = MAP_FAILED};
+	memory->image = MAP_FAILED;
+	memory->written = calloc(words, sizeof(uint64_t));
+	memory->hot = calloc(words, sizeof(uint64_t));
+	add_slot(memory, GUEST_PROGRAM_BASE, end < MEMORY_HOT_END ? end : MEMORY_HOT_END);
+	if (end > MEMORY_HOT_END)
+		add_slot(memory, MEMORY_HOT_END, end);
+	for (uint32_t i = 0; i < memory->slot_count; i++)
+		if (!memory->slots[i].dirty)
+			return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
+	if (!memory->written || !memory->hot)
+		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
+	memory->ram =
+		mmap(NULL, end, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory->ram == MAP_FAILED)
+		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot reserve %llu bytes: %s",
+				(unsigned long long)end, strerror(errno));
+	return 0;
+}
+
+static int map_at(struct memory *memory, uint64_t start, uint64_t end, int flags, int fd,
+		  uint64_t offset, struct psb_error *err)
+{
+	void *at = memory->ram + start;
+
+	if (start >= end)
+		return 0;
+	if (mmap(at, end - start, PROT_READ | PROT_WRITE, flags | RAM_FLAGS, fd, (off_t)offset) !=
+	    at)
+		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot map guest memory: %s",
+				strerror(errno));
+	return 0;
+}
+
+int memory_open_boot(struct memory *memory, int fd, uint64_t offset, uint64_t end,
+		     struct psb_error *err)
+{
+	int rc = allocate(memory, end, err);
+
+	if (rc == 0)
+		rc = map_at(memory, GUEST_PROGRAM_BASE, end, MAP_SHARED, fd, offset, err);
+	return rc;
+}
+
+int memory_open_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_t file_end,
+			 uint64_t end, struct psb_error *err)
+{
+	int rc = allocate(memory, end, err);
+
+	if (rc == 0)
+		rc = map_at(memory, GUEST_PROGRAM_BASE, file_end, MAP_PRIVATE, fd, offset, err);
+	if (rc == 0)
+		rc = map_at(memory, file_end, end, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, err);
+	memory->file_end = file_end;
+	memory->snapshot_fd = fd;
+	memory->snapshot_offset = offset;
+	return rc;
+}
+
+int memory_map_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err)
+{
+	memory->image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (memory->image == MAP_FAILED)
+		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot map the image: %s",
+				strerror(errno));
+	memory->image_bytes = bytes;
+	return 0;
+}
+
+void memory_close(struct memory *memory)
+{
+	if (memory->ram != MAP_FAILED)
+		(void)munmap(memory->ram, memory->end);
+	if (memory->image != MAP_FAILED)
+		(void)munmap(memory->image, memory->image_bytes);
+	for (uint32_t i = 0; i < memory->slot_count; i++)
+		free(memory->slots[i].dirty);
+	free(memory->written);
+	free(memory->hot);
+}
+
+static bool in_ram(const struct memory *memory, uint64_t address, uint64_t bytes)
+{
+	return address >= GUEST_PROGRAM_BASE && address <= memory->end &&
+	       bytes <= memory->end - address;
+}
+
+static bool in_image(const struct memory *memory, uint64_t address, uint64_t bytes)
+{
+	uint64_t offset = address - GUEST_IMAGE_BASE;
+
+	return address >= GUEST_IMAGE_BASE && offset <= memory->image_bytes &&
+	       bytes <= memory->image_bytes - offset;
+}
+
+bool memory_read(const struct memory *memory, uint64_t address, void *to, uint64_t bytes)
+{
+	if (in_ram(memory, address, bytes))
+		memcpy(to, memory->ram + address, bytes);
+	else if (in_image(memory, address, bytes))
+		memcpy(to, memory->image + (address - GUEST_IMAGE_BASE), bytes);
+	else
+		return false;
+	return true;
+}
+
+const uint8_t *memory_view(const struct memory *memory, uint64_t address, uint64_t bytes)
+{
+	return in_ram(memory, address, bytes) ? memory->ram + address : NULL;
+}
+
+uint8_t *memory_claim(struct memory *memory, uint64_t address, uint64_t bytes)
+{
+	if (!in_ram(memory, address, bytes))
+		return NULL;
+	for (uint64_t page = address / GUEST_PAGE_BYTES;
+	     bytes > 0 && page <= (address + bytes - 1) / GUEST_PAGE_BYTES; page++)
+		bit_set(memory->written, page);
+	return memory->ram + address;
+}
+
+bool memory_write(struct memory *memory, uint64_t address, const void *from, uint64_t bytes)
+{
+	uint8_t *to = memory_claim(memory, address, bytes);
+
+	if (to)
+		memcpy(to, from, bytes);
+	return to != NULL;
+}

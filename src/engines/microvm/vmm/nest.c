@@ -1,0 +1,162 @@
+/*
+ * Theory of operation: an outer process makes the namespaces (user, pid, mount, network, ipc, uts,
+ * cgroup) in a child whose identity maps it writes, as only an outsider may; that child makes the
+ * supervisor as the first process of the pid namespace and is gone. The supervisor pivots into an
+ * empty root and gives up all capabilities. Workers are its children: whatever a guest could make
+ * of a worker, it finds no file, no network, no other process; and when the supervisor ends, the
+ * kernel ends them all.
+ * Trust boundary: no foreign byte has been read yet. Any failure ends the engine.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "jail/jail.h"
+#include "supervisor.h"
+
+#define GUEST_ID 1000u
+#define UID_RANGE_START 1200000000u
+
+struct nest_pipes {
+	int up[2];   /* "m": write my maps */
+	int down[2]; /* "k": done */
+};
+
+static int write_file(const char *path, const char *text)
+{
+	auto_fd fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* Root gives each supervisor an id of its own, far above any account. */
+static int write_maps(pid_t pid)
+{
+	char path[64];
+	char map[64];
+	bool root = geteuid() == 0;
+	unsigned int uid = root ? UID_RANGE_START + (unsigned int)getpid() : getuid();
+	unsigned int gid = root ? uid : getgid();
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+	if (!root && write_file(path, "deny") < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/%d/gid_map", (int)pid);
+	(void)snprintf(map, sizeof(map), "%u %u 1\n", GUEST_ID, gid);
+	if (write_file(path, map) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/%d/uid_map", (int)pid);
+	(void)snprintf(map, sizeof(map), "%u %u 1\n", GUEST_ID, uid);
+	return write_file(path, map);
+}
+
+static int fail(const struct jail_fault *fault, struct psb_error *err)
+{
+	return psb_fail(err, PSB_E_SYSTEM, fault->sys_errno, "vmm: %s: %s", fault->step,
+			strerror(fault->sys_errno));
+}
+
+static int enter_namespaces(const struct nest_pipes *pipes, struct jail_fault *fault)
+{
+	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+			  CLONE_NEWCGROUP | CLONE_NEWPID;
+	char byte = 'm';
+
+	if (geteuid() == 0 && setgroups(0, NULL) < 0)
+		return jail_fail(fault, errno, "setgroups");
+	if (unshare(flags) < 0)
+		return jail_fail(fault, errno, "unshare namespaces");
+	if (write(pipes->up[1], &byte, 1) != 1 || read(pipes->down[0], &byte, 1) != 1 ||
+	    byte != 'k')
+		return jail_fail(fault, EPERM, "write the identity maps");
+	return 0;
+}
+
+static int complete(struct supervisor *supervisor, struct jail_fault *fault)
+{
+	const struct jail_root empty = {0};
+
+	if (syscall(SYS_setresgid, GUEST_ID, GUEST_ID, GUEST_ID) < 0 ||
+	    syscall(SYS_setresuid, GUEST_ID, GUEST_ID, GUEST_ID) < 0)
+		return jail_fail(fault, errno, "take the namespace's id");
+	if (jail_root_enter(&empty, fault) < 0)
+		return -1;
+	if (supervisor->files_fd < 0)
+		files_open(supervisor);
+	return jail_caps_clear(fault);
+}
+
+/* The middle process: ends once the supervisor is born. Returns in the supervisor only. */
+static int middle(struct supervisor *supervisor, const struct nest_pipes *pipes)
+{
+	struct jail_fault fault = {0};
+	struct psb_error err = {0};
+	pid_t pid;
+
+	if (enter_namespaces(pipes, &fault) < 0)
+		goto failed;
+	pid = fork();
+	if (pid > 0)
+		_exit(0);
+	if (pid == 0 && complete(supervisor, &fault) == 0)
+		return 0;
+	if (pid < 0)
+		(void)jail_fail(&fault, errno, "fork the supervisor");
+failed:
+	(void)fail(&fault, &err);
+	supervisor_tell(supervisor, VMM_FAILED, err.message);
+	_exit(1);
+}
+
+static int start_middle(struct supervisor *supervisor, struct nest_pipes *pipes,
+			struct psb_error *err)
+{
+	char byte = 'k';
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: fork: %s", strerror(errno));
+	if (pid == 0) {
+		close_fd(&pipes->up[0]);
+		close_fd(&pipes->down[1]);
+		return middle(supervisor, pipes);
+	}
+	close_fd(&pipes->up[1]);
+	close_fd(&pipes->down[0]);
+	if (read(pipes->up[0], &byte, 1) == 1) {
+		byte = write_maps(pid) == 0 ? 'k' : 'x';
+		(void)!write(pipes->down[1], &byte, 1);
+	}
+	(void)waitpid(pid, NULL, 0);
+	_exit(0); /* the supervisor goes on alone; it holds the library's socket */
+}
+
+int nest_enter(struct supervisor *supervisor, struct psb_error *err)
+{
+	struct nest_pipes pipes;
+	struct jail_fault fault = {0};
+
+	if (supervisor->config.namespaces) {
+		if (pipe2(pipes.up, O_CLOEXEC) < 0 || pipe2(pipes.down, O_CLOEXEC) < 0)
+			return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
+		if (start_middle(supervisor, &pipes, err) < 0)
+			return -1;
+		close_fd(&pipes.up[1]);
+		close_fd(&pipes.down[0]);
+	}
+	if (jail_no_new_privs(&fault) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		return fail(&fault, err);
+	return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * The snapshot: a machine that has booted, imported and warmed up and waits for its first request.
+ * One file: this header, padded to SNAPSHOT_MEMORY_OFFSET, then guest memory from
+ * GUEST_PROGRAM_BASE to memory_end (sparse). The file-system image is another file beside it.
+ */
+#ifndef PSB_VMM_SNAPSHOT_H
+#define PSB_VMM_SNAPSHOT_H
+
+#include "machine.h"
+
+#define SNAPSHOT_MAGIC UINT64_C(0x31534d5642535021)
+#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_MEMORY_OFFSET UINT64_C(0x10000)
+
+struct snapshot_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t state_bytes; /* sizeof(struct machine_state) */
+	uint8_t key[32];      /* what it was made from, see image_key.h */
+	uint64_t image_bytes;
+	uint64_t memory_end;  /* guest address */
+	uint64_t read_buffer; /* where the guest wants the request's first bytes */
+	uint64_t read_bytes;
+	uint64_t tsc_khz;
+	uint8_t memory_sha256[32];
+	uint8_t image_sha256[32];
+	char image_name[64];
+	char python[512];
+	char preload[1024];
+	struct machine_state state;
+};
+
+_Static_assert(sizeof(struct snapshot_header) <= SNAPSHOT_MEMORY_OFFSET, "snapshot header");
+
+struct snapshot {
+	int snapshot_fd;
+	int image_fd;
+	struct snapshot_header header;
+};
+
+/* Checks owner, mode, sizes and every field before it is used. */
+int snapshot_load(struct snapshot *snapshot, int snapshot_fd, int image_fd, struct psb_error *err);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * Theory of operation: the worker's life. Everything that needs a right (memory, machine, timers) is
+ * made first; then the jail closes and the commands are served. Between executions it sleeps in
+ * read(). A new worker rehearses once: it learns which pages every execution writes, and the
+ * faults of their first time are taken before anybody waits.
+ * Trust boundary: commands come from the library and are trusted; the guest is not. The worker is
+ * what a guest that breaks out of its machine would own: see jail.c for what is left to it then.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "core/cleanup.h"
+#include "core/error.h"
+#include "ipc/request.h"
+#include "jail.h"
+
+#define INBOX_BYTES (1u << 17)
+#define SLACK_BYTES (UINT64_C(32) << 20)
+#define SLOT_ALIGN (UINT64_C(1) << 21)
+#define MSR_TSC 0x10u
+#define TSC_NEAR 10000000u
+#define REHEARSALS 2
+
+static uint64_t memory_end(const struct worker *worker)
+{
+	uint64_t end = worker->snapshot->header.memory_end + worker->limits.memory_bytes +
+		       worker->limits.workspace_bytes + SLACK_BYTES;
+
+	end = (end + SLOT_ALIGN - 1) & ~(SLOT_ALIGN - 1);
+	return end < GUEST_POOL_MAX_END ? end : GUEST_POOL_MAX_END;
+}
+
+static int map_golden(struct worker *worker, struct psb_error *err)
+{
+	const struct snapshot *snapshot = worker->snapshot;
+	uint64_t bytes = snapshot->header.memory_end - GUEST_PROGRAM_BASE;
+	uint8_t *golden = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->snapshot_fd,
+			       (off_t)SNAPSHOT_MEMORY_OFFSET);
+
+	if (golden == MAP_FAILED)
+		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot map the snapshot: %s",
+				strerror(errno));
+	worker->golden = golden - GUEST_PROGRAM_BASE;
+	return 0;
+}
+
+/* Where the guest's counter runs apart from ours (an ordinary KVM starts it at 0). */
+static void set_clock(struct worker *worker)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} tsc = {.head = {.nmsrs = 1}, .entry = {.index = MSR_TSC}};
+	uint64_t before = __rdtsc();
+	uint64_t difference;
+
+	worker->tsc_multiplier =
+		(uint64_t)(((unsigned __int128)1000000 << 32) / worker->snapshot->header.tsc_khz);
+	if (ioctl(worker->machine.vcpu_fd, KVM_GET_MSRS, &tsc) != 1)
+		return;
+	difference = tsc.entry.data - before;
+	if (difference < TSC_NEAR || difference > (uint64_t)-TSC_NEAR)
+		difference = 0;
+	worker->tsc_offset = difference;
+}
+
+static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+{
+	const struct snapshot *snapshot = worker->snapshot;
+	const struct snapshot_header *header = &snapshot->header;
+	int rc =
+		memory_open_snapshot(&worker->memory, snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET,
+				     header->memory_end, memory_end(worker), err);
+
+	if (rc == 0)
+		rc = memory_map_image(&worker->memory, snapshot->image_fd, header->image_bytes,
+				      err);
+	if (rc == 0)
+		rc = map_golden(worker, err);
+	if (rc == 0)
+		rc = machine_open(&worker->machine, kvm_fd, &worker->memory, err);
+	if (rc == 0)
+		rc = machine_set_state(&worker->machine, &header->state, err);
+	if (rc == 0)
+		set_clock(worker);
+	worker->clean = rc == 0;
+	return rc;
+}
+
+/* The request of a tiny program. Made early: the jail lets nobody allocate. */
+static int encode_rehearsal(struct worker *worker, struct psb_error *err)
+{
+	static const char source[] = "result = [str(x) for x in range(3)]\nprint(result)\n";
+	static const char options[] = "{\"filename\": \"main.py\"}";
+	const struct request_parts parts = {.source = source,
+					    .source_len = sizeof(source) - 1,
+					    .options = options,
+					    .options_len = sizeof(options) - 1,
+					    .result_bytes = 1u << 16};
+
+	return request_encode(&parts, &worker->rehearsal, &worker->rehearsal_bytes, err);
+}
+
+int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err)
+{
+	int rc;
+
+	worker->inbox = malloc(INBOX_BYTES);
+	if (!worker->inbox || outbox_open(&worker->outbox, worker->outbox.fd) < 0)
+		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
+	rc = make_machine(worker, kvm_fd, err);
+	if (rc == 0)
+		rc = run_timers_open(err);
+	return rc < 0 ? rc : encode_rehearsal(worker, err);
+}
+
+/* Runs it into the void: nothing of it is seen by the library. */
+static int rehearse_once(struct worker *worker)
+{
+	const struct vm_command command = {.limits = worker->limits,
+					   .start_us = run_clock_ns() / 1000,
+					   .request_bytes = worker->rehearsal_bytes};
+	int events = worker->outbox.fd;
+	int rc;
+
+	memcpy(worker->inbox, worker->rehearsal, worker->rehearsal_bytes);
+	worker->inbox_start = 0;
+	worker->inbox_end = worker->rehearsal_bytes;
+	worker->outbox.fd = worker->void_fd;
+	rc = execution_start(worker, &command);
+	worker->outbox.fd = events;
+	return rc;
+}
+
+static int rehearse(struct worker *worker)
+{
+	for (int i = 0; i < REHEARSALS; i++)
+		if (rehearse_once(worker) < 0 ||
+		    (i == REHEARSALS - 1 && worker_learn_hot_pages(worker) < 0) ||
+		    worker_reset(worker) < 0)
+			return -1;
+	return 0;
+}
+
+static int say_ready(struct worker *worker)
+{
+	const uint64_t cpu_us = run_cpu_ns() / 1000;
+
+	if (outbox_add(&worker->outbox, VM_READY, &cpu_us, sizeof(cpu_us)) < 0)
+		return -1;
+	return outbox_flush(&worker->outbox);
+}
+
+/* One command and whatever follows it in the pipe. False: the library is gone. */
+static bool read_command(struct worker *worker, struct vm_command *command)
+{
+	size_t have = worker->inbox_end - worker->inbox_start;
+
+	memmove(worker->inbox, worker->inbox + worker->inbox_start, have);
+	worker->inbox_start = 0;
+	worker->inbox_end = have;
+	while (worker->inbox_end < sizeof(*command)) {
+		ssize_t n = read(worker->command_fd, worker->inbox + worker->inbox_end,
+				 INBOX_BYTES - worker->inbox_end);
+
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return false;
+		worker->inbox_end += n > 0 ? (size_t)n : 0;
+	}
+	memcpy(command, worker->inbox, sizeof(*command));
+	worker->inbox_start = sizeof(*command);
+	return command->magic == VM_COMMAND_MAGIC;
+}
+
+static int obey(struct worker *worker, const struct vm_command *command)
+{
+	switch (command->type) {
+	case VM_START: return execution_start(worker, command);
+	case VM_COLLECT: return execution_collect(worker);
+	case VM_RESET:
+		if (!worker->clean && worker_reset(worker) < 0)
+			return -1;
+		return say_ready(worker);
+	default: return -1;
+	}
+}
+
+static void say_broken(struct worker *worker, const char *text)
+{
+	if (worker->outbox.buffer &&
+	    outbox_add(&worker->outbox, VM_BROKEN, text, (uint32_t)strlen(text)) == 0)
+		(void)outbox_flush(&worker->outbox);
+}
+
+void worker_main(struct worker *worker, int kvm_fd, bool with_rehearsal)
+{
+	struct vm_command command;
+	struct psb_error err = {0};
+
+	if (worker_prepare(worker, kvm_fd, &err) < 0 || worker_jail(worker, &err) < 0) {
+		say_broken(worker, err.message);
+		_exit(1);
+	}
+	if (with_rehearsal && rehearse(worker) < 0) {
+		say_broken(worker, "the first execution of a new machine failed");
+		_exit(1);
+	}
+	if (say_ready(worker) < 0)
+		_exit(1);
+	while (read_command(worker, &command))
+		if (obey(worker, &command) < 0)
+			_exit(1);
+	_exit(0);
+}

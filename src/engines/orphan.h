@@ -1,0 +1,17 @@
+/* Starts a helper program that the host application never notices as a child. */
+#ifndef PSB_ENGINES_ORPHAN_H
+#define PSB_ENGINES_ORPHAN_H
+
+#include <stddef.h>
+
+#include "pysandbox.h"
+
+/*
+ * Execs <libexec>/<program> with one end of a socket pair as descriptor 3 and nothing else, sends
+ * it `config` as its first message and returns the other end (non-blocking, close-on-exec) in
+ * *control_fd. `who` begins the error messages.
+ */
+int orphan_start(const char *libexec, const char *program, const char *who, const void *config,
+		 size_t config_bytes, int *control_fd, struct psb_error *err);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * What is left to a worker: the filter is installed in a child, which then tries. A call that is not
+ * on the list ends the process; those that the worker lives on do not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/kvm.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "engines/microvm/vmm/jail.h"
+
+struct attempt {
+	const char *what;
+	long number;
+	long args[6];
+	bool allowed;
+};
+
+/* KVM's numbers on a descriptor that is no machine: what counts is that they get as far as that. */
+static const struct attempt attempts[] = {
+	{"read", SYS_read, {-1}, true},
+	{"write", SYS_write, {-1}, true},
+	{"getrandom", SYS_getrandom, {0, 0}, true},
+	{"KVM_RUN", SYS_ioctl, {-1, KVM_RUN}, true},
+	{"KVM_GET_DIRTY_LOG", SYS_ioctl, {-1, KVM_GET_DIRTY_LOG}, true},
+	{"KVM_CLEAR_DIRTY_LOG", SYS_ioctl, {-1, (long)KVM_CLEAR_DIRTY_LOG}, true},
+	{"KVM_SET_XSAVE", SYS_ioctl, {-1, KVM_SET_XSAVE}, true},
+	{"KVM_SET_MSRS", SYS_ioctl, {-1, KVM_SET_MSRS}, true},
+	{"madvise DONTNEED", SYS_madvise, {0, 0, MADV_DONTNEED}, true},
+	{"KVM_CREATE_VM", SYS_ioctl, {-1, KVM_CREATE_VM}, false},
+	{"KVM_CREATE_VCPU", SYS_ioctl, {-1, KVM_CREATE_VCPU}, false},
+	{"KVM_SET_USER_MEMORY_REGION", SYS_ioctl, {-1, KVM_SET_USER_MEMORY_REGION}, false},
+	{"KVM_CREATE_DEVICE", SYS_ioctl, {-1, (long)KVM_CREATE_DEVICE}, false},
+	{"KVM_IRQFD", SYS_ioctl, {-1, KVM_IRQFD}, false},
+	{"KVM_ENABLE_CAP", SYS_ioctl, {-1, KVM_ENABLE_CAP}, false},
+	{"TIOCSTI", SYS_ioctl, {0, 0x5412}, false},
+	{"open", SYS_open, {(long)"/etc/passwd"}, false},
+	{"openat", SYS_openat, {AT_FDCWD, (long)"/etc/passwd"}, false},
+	{"mmap", SYS_mmap, {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}, false},
+	{"mprotect", SYS_mprotect, {0, 0, PROT_EXEC}, false},
+	{"madvise FREE", SYS_madvise, {0, 0, MADV_FREE}, false},
+	{"socket", SYS_socket, {AF_INET, SOCK_STREAM}, false},
+	{"fork", SYS_fork, {0}, false},
+	{"clone", SYS_clone, {SIGCHLD}, false},
+	{"execve", SYS_execve, {(long)"/bin/true"}, false},
+	{"kill", SYS_kill, {1, 0}, false},
+	{"ptrace", SYS_ptrace, {0}, false},
+	{"process_vm_readv", SYS_process_vm_readv, {1}, false},
+	{"sendmsg", SYS_sendmsg, {0}, false},
+	{"dup", SYS_dup, {0}, false},
+	{"unshare", SYS_unshare, {0}, false},
+	{"io_uring_setup", 425, {1}, false},
+	{"x32 read", 0x40000000, {-1}, false},
+};
+
+static void install(void)
+{
+	struct sock_fprog program = {0};
+	size_t count;
+	const struct sock_filter *code = worker_filter(&count);
+
+	program.len = (unsigned short)count;
+	memcpy(&program.filter, &code, sizeof(code));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		_exit(99);
+}
+
+/* The signal that ended it, 0 if it went on. */
+static int attempt_in_child(const struct attempt *attempt)
+{
+	const long *args = attempt->args;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		install();
+		(void)syscall(attempt->number, args[0], args[1], args[2], args[3], args[4],
+			      args[5]);
+		_exit(42);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status);
+	assert_int_equal(WEXITSTATUS(status), 42);
+	return 0;
+}
+
+static void only_the_list_is_left(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+		int number = attempt_in_child(&attempts[i]);
+
+		if (number != (attempts[i].allowed ? 0 : SIGSYS))
+			fail_msg("%s: ended by signal %d", attempts[i].what, number);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(only_the_list_is_left)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
