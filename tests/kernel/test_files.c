@@ -272,6 +272,28 @@ static void test_descriptors(void **state)
 	assert_int_equal(CALL(world, __NR_read, GUEST_REQUEST_FD, world_user(world, 0), 1), -EBADF);
 }
 
+/* The C library asks for a descriptor's attributes by an empty path; a pipe has no node (a fault that
+ * was there: it was told to be no directory). */
+static void test_attributes_of_a_descriptor(void **state)
+{
+	struct world *world = *state;
+	struct lx_stat stat;
+
+	assert_int_equal(CALL(world, __NR_pipe, world_user(world, 0)), 0);
+	world->user[64] = 0;
+	assert_int_equal(CALL(world, __NR_newfstatat, 3, world_user(world, 64),
+			      world_user(world, 128), LX_AT_EMPTY_PATH),
+			 0);
+	memcpy(&stat, world->user + 128, sizeof(stat));
+	assert_int_equal(stat.st_mode, LX_S_IFIFO | 0600);
+	assert_int_equal(CALL(world, __NR_newfstatat, 77, world_user(world, 64),
+			      world_user(world, 128), LX_AT_EMPTY_PATH),
+			 -EBADF);
+	assert_int_equal(
+		CALL(world, __NR_newfstatat, 3, world_user(world, 64), world_user(world, 128), 0),
+		-ENOENT);
+}
+
 static void test_the_result_cannot_be_closed(void **state)
 {
 	struct world *world = *state;
@@ -598,6 +620,7 @@ int main(void)
 		TEST(test_rename_rules),
 		TEST(test_listing_survives_removal),
 		TEST(test_descriptors),
+		TEST(test_attributes_of_a_descriptor),
 		TEST(test_the_result_cannot_be_closed),
 		TEST(test_pipes),
 		TEST(test_a_broken_pipe),

@@ -31,7 +31,10 @@ int get_path(struct kernel *kernel, uint64_t dirfd, uint64_t address, struct pat
 	if (error)
 		return error;
 	path->start = kernel->vfs.root;
-	return path->text[0] == '/' ? 0 : start_of(kernel, dirfd, &path->start);
+	/* An empty path is missing whatever it would be relative to. */
+	if (path->text[0] == '/' || !path->text[0])
+		return 0;
+	return start_of(kernel, dirfd, &path->start);
 }
 
 /* The node of a path, or of the descriptor itself for an empty path where that is allowed. */

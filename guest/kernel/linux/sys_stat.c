@@ -39,29 +39,32 @@ static int put_stat(struct kernel *kernel, uint64_t address, const struct attrib
 	return user_put(kernel, address, &stat, sizeof(stat));
 }
 
-/* The attributes of a path, or with AT_EMPTY_PATH of the descriptor. */
+/* Of the descriptor itself: it may be a pipe, which has no node. */
+static int attributes_of(struct kernel *kernel, uint64_t fd, struct attributes *attributes)
+{
+	struct file *file = fd_get(&kernel->fds, (uint32_t)fd);
+
+	if (!file && (int32_t)fd != LX_AT_FDCWD)
+		return -EBADF;
+	if (file)
+		file_attributes(file, attributes);
+	else
+		vfs_attributes(&kernel->vfs, kernel->vfs.cwd, attributes);
+	return 0;
+}
+
 static int attributes_at(struct kernel *kernel, uint64_t dirfd, uint64_t address, uint64_t flags,
 			 struct attributes *attributes)
 {
-	struct path path;
-	struct walk walk;
-	int error = get_path(kernel, dirfd, address, &path);
+	struct node node;
+	char first;
+	int error;
 
-	if (error)
-		return error;
-	if (!path.text[0] && (flags & LX_AT_EMPTY_PATH)) {
-		struct file *file = fd_get(&kernel->fds, (uint32_t)dirfd);
-
-		if (file)
-			file_attributes(file, attributes);
-		else if ((int32_t)dirfd == LX_AT_FDCWD)
-			vfs_attributes(&kernel->vfs, kernel->vfs.cwd, attributes);
-		return file || (int32_t)dirfd == LX_AT_FDCWD ? 0 : -EBADF;
-	}
-	error = path_walk(&kernel->vfs, path.start, path.text,
-			  flags & LX_AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, &walk);
+	if ((flags & LX_AT_EMPTY_PATH) && !user_get(kernel, &first, address, 1) && !first)
+		return attributes_of(kernel, dirfd, attributes);
+	error = node_at(kernel, dirfd, address, flags, &node);
 	if (!error)
-		vfs_attributes(&kernel->vfs, walk.node, attributes);
+		vfs_attributes(&kernel->vfs, node, attributes);
 	return error;
 }
 
