@@ -137,18 +137,20 @@ static int prepare(struct doctor *doctor, int fds[SECRET_FDS])
 
 	if (!rc)
 		rc = show_secrets(&doctor->marks, fds);
+	bait_remove_stale();
 	if (!rc)
 		rc = bait_place(&doctor->bait, &doctor->marks);
 	if (!rc)
 		rc = victim_start(&doctor->victim, doctor->marks.text[MARK_VICTIM]);
 	if (rc)
-		complain("doctor: cannot place the bait in /tmp: %s", strerror(-rc));
+		complain("doctor: cannot place the secrets and the bait (in /tmp): %s",
+			 strerror(-rc));
 	return rc ? CLI_FAILED : 0;
 }
 
 static int examine(const struct doctor_args *args, struct report *report)
 {
-	struct doctor doctor = {.victim = {.pid = -1, .lifeline = -1}};
+	struct doctor doctor = {.bait = {.hold = -1}, .victim = {.pid = -1, .lifeline = -1}};
 	uint64_t start = now_us();
 	int secrets[SECRET_FDS] = {-1, -1, -1};
 	int rc;
@@ -175,11 +177,13 @@ int cmd_doctor(int argc, char **argv)
 {
 	struct doctor_args args = {0};
 	struct report report = {.cages = NULL};
+	bool failed;
 	int rc = cli_parse(&doctor_syntax, argc, argv, &args);
 
 	if (rc)
 		return rc == PARSE_HELP ? CLI_OK : rc;
 	rc = examine(&args, &report);
+	failed = rc == CLI_FAILED;
 	if (rc == EXIT_CANCELLED)
 		complain("doctor: cancelled; what was found so far is not shown");
 	if (!rc) {
@@ -190,5 +194,6 @@ int cmd_doctor(int argc, char **argv)
 		rc = report_code(&report);
 	}
 	free(report.cages);
-	return rc;
+	/* Code 1 is for leaks alone; what went wrong with the doctor itself was said already. */
+	return failed ? EXIT_UNTESTED : rc;
 }

@@ -26,6 +26,8 @@ enum bait_socket {
 #define BAIT_FILES 5
 #define BAIT_PLACES 5
 
+#define BAIT_SHARED "-shared"
+
 extern const char *const bait_places[BAIT_PLACES];
 
 struct bait_file {
@@ -36,6 +38,7 @@ struct bait_file {
 struct bait {
 	const struct marks *marks;
 	char top[64];   /* mode 0711, removed with all that is in it */
+	int hold;       /* its descriptor, locked: it is in use */
 	char open[80];  /* in it, mode 0777 */
 	char token[40]; /* names what has no directory of its own */
 	struct bait_file files[BAIT_FILES];
@@ -44,7 +47,8 @@ struct bait {
 };
 
 int bait_place(struct bait *bait, const struct marks *marks); /* 0 or -errno */
-void bait_remove(struct bait *bait);
+void bait_remove(struct bait *bait);                          /* doctor_bait_remove.c */
+void bait_remove_stale(void); /* what killed doctors of ours have left */
 /* doctor_bait_check.c: judges what happened to it. True if anything did: then it must be placed anew. */
 bool bait_check(const struct bait *bait, struct judge *judge);
 
@@ -72,7 +76,10 @@ struct cage {
 	char reason[504]; /* why it cannot be had */
 };
 
-int cage_open(struct cage *cage); /* 0, or -1 with a reason */
+/* 0, or with a reason: there is no such cage here, or there is one that does not work. */
+#define CAGE_NONE (-1)
+#define CAGE_SICK (-2)
+int cage_open(struct cage *cage);
 void cage_close(struct cage *cage);
 /* 0; CLI_FAILED after a message; 130 when cancelled. */
 int cage_execute(struct cage *cage, const char *source, const char *inputs, const char *directory,
@@ -138,7 +145,9 @@ struct host_items {
 void host_look(const char *python, struct host_items *out);
 const char *host_state_name(enum host_state state);
 
-/* doctor_report.c */
+#define EXIT_UNTESTED 126 /* as for a run whose end is not known */
+
+/* doctor_code.c */
 struct report {
 	struct host_items host;
 	struct cage_report *cages; /* owned */
@@ -148,6 +157,9 @@ struct report {
 
 int report_code(const struct report *report); /* the command's exit code */
 size_t report_count(const struct report *report, enum verdict verdict);
+size_t report_cages(const struct report *report, enum cage_state state);
+
+/* doctor_report.c, doctor_json.c */
 void report_table(const struct report *report);
 void report_json(const struct report *report);
 

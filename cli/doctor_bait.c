@@ -8,13 +8,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -49,10 +48,12 @@ static int place_directories(struct bait *bait)
 		return -errno;
 	}
 	(void)snprintf(bait->open, sizeof(bait->open), "%s/open", bait->top);
-	(void)snprintf(bait->token, sizeof(bait->token), "%s-shared", strrchr(bait->top, '/') + 1);
+	(void)snprintf(bait->token, sizeof(bait->token), "%s" BAIT_SHARED,
+		       strrchr(bait->top, '/') + 1);
 	(void)snprintf(path, sizeof(path), "%s/mount", bait->top);
-	if (chmod(bait->top, 0711) || mkdir(bait->open, 0777) || chmod(bait->open, 0777) ||
-	    mkdir(path, 0777))
+	bait->hold = open(bait->top, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (bait->hold < 0 || flock(bait->hold, LOCK_EX | LOCK_NB) || fchmod(bait->hold, 0711) ||
+	    mkdir(bait->open, 0700) || mkdir(path, 0777))
 		return -errno;
 	/* Where the attacks run that are tried without a cage. */
 	(void)snprintf(path, sizeof(path), "%s/work", bait->top);
@@ -139,7 +140,7 @@ int bait_place(struct bait *bait, const struct marks *marks)
 {
 	int rc;
 
-	*bait = (struct bait){.marks = marks};
+	*bait = (struct bait){.marks = marks, .hold = -1};
 	for (size_t i = 0; i < BAIT_SOCKETS; i++)
 		bait->sockets[i] = -1;
 	rc = place_directories(bait);
@@ -147,43 +148,10 @@ int bait_place(struct bait *bait, const struct marks *marks)
 		rc = place_files(bait);
 	if (!rc)
 		rc = place_listeners(bait);
+	/* Only now that all is in it: nobody could put a link where we were about to write. */
+	if (!rc && chmod(bait->open, 0777))
+		rc = -errno;
 	if (rc)
 		bait_remove(bait);
 	return rc;
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
-{
-	(void)st;
-	(void)kind;
-	(void)walk;
-	(void)remove(path);
-	return 0;
-}
-
-static void remove_shared(const struct bait *bait)
-{
-	char path[128];
-
-	for (size_t i = 0; i < BAIT_PLACES; i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s-planted", bait_places[i], bait->token);
-		(void)unlink(path);
-		(void)snprintf(path, sizeof(path), "%s/%s", bait_places[i], bait->token);
-		(void)unlink(path);
-	}
-}
-
-void bait_remove(struct bait *bait)
-{
-	char path[128];
-
-	for (size_t i = 0; i < BAIT_SOCKETS; i++)
-		close_fd(&bait->sockets[i]);
-	if (!bait->top[0])
-		return;
-	(void)snprintf(path, sizeof(path), "%s/mount", bait->top);
-	(void)umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
-	(void)nftw(bait->top, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	remove_shared(bait);
-	bait->top[0] = '\0';
 }

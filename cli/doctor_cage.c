@@ -14,7 +14,7 @@
 #define POLICY "{\"name\":\"doctor\",\"imports\":{\"mode\":\"off\"},\"require\":1}"
 /* A native instance is forked with them loaded: a third of the time. Other engines may lack some. */
 #define PRELOAD "ctypes,errno,fcntl,json,platform,re,resource,signal,socket"
-#define WARM_MS 60000u
+#define WARM_MS 30000u
 #define EXIT_CANCELLED 130
 
 static void copy_text(struct json_value value, char *out, size_t room)
@@ -23,6 +23,23 @@ static void copy_text(struct json_value value, char *out, size_t room)
 
 	(void)snprintf(out, room, "%s", text ? text : "");
 	free(text);
+}
+
+/* The mechanisms in one text, as many as there is room for. */
+static void join_texts(struct json_value list, char *out, size_t room)
+{
+	struct json_iter iter = json_iterate(list);
+	struct json_value item;
+
+	out[0] = '\0';
+	while (json_next_item(&iter, &item)) {
+		char text[sizeof(((struct claim *)NULL)->how)];
+		size_t used = strlen(out);
+
+		copy_text(item, text, sizeof(text));
+		if (used + 1 + strlen(text) < room)
+			(void)snprintf(out + used, room - used, "%s%s", used ? "," : "", text);
+	}
 }
 
 static void read_claim(struct json_value key, struct json_value value, struct claims *claims)
@@ -38,8 +55,8 @@ static void read_claim(struct json_value key, struct json_value value, struct cl
 	copy_text(key, claim->control, sizeof(claim->control));
 	if (json_member(value, "by", &part))
 		copy_text(part, by, sizeof(by));
-	if (json_member(value, "how", &part))
-		copy_text(part, claim->how, sizeof(claim->how));
+	if (json_member(value, "how", &part) && json_type(part) == JSON_ARRAY)
+		join_texts(part, claim->how, sizeof(claim->how));
 	claim->kept = !strcmp(by, "kernel") || !strcmp(by, "hypervisor") || !strcmp(by, "runtime");
 }
 
@@ -201,14 +218,14 @@ int cage_open(struct cage *cage)
 	cage->claims = (struct claims){.all = cage->uncaged};
 	if (cage->uncaged)
 		return 0;
-	rc = open_sandbox(cage, &err);
+	rc = open_sandbox(cage, &err) ? CAGE_NONE : 0;
 	if (rc)
 		(void)snprintf(cage->reason, sizeof(cage->reason), "%s", err.message);
 	else
-		rc = learn_claims(cage);
+		rc = learn_claims(cage) ? CAGE_SICK : 0;
 	if (rc)
 		cage_close(cage);
-	return rc ? -1 : 0;
+	return rc;
 }
 
 void cage_close(struct cage *cage)

@@ -16,9 +16,11 @@ static void on_output(void *context, int stream, const char *data, size_t len)
 {
 	struct neighbour *neighbour = context;
 
-	if (stream == PSB_STDOUT && len && memmem(data, len, "@ready", 6))
+	if (stream != PSB_STDOUT || !data)
+		return;
+	if (memmem(data, len, "@ready", 6))
 		atomic_store(&neighbour->ready, 1);
-	if (stream == PSB_STDOUT && len && memmem(data, len, "@signalled", 10))
+	if (memmem(data, len, "@signalled", 10))
 		atomic_store(&neighbour->ready, 2);
 }
 

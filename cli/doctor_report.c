@@ -8,38 +8,6 @@
 #include "demo.h"
 #include "doctor.h"
 
-#define EXIT_UNTESTED 126 /* as for a run whose end is not known */
-
-size_t report_count(const struct report *report, enum verdict verdict)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < report->count; i++)
-		for (size_t k = 0; k < ATTACK_COUNT && report->cages[i].state == CAGE_TESTED; k++)
-			count += findings_count(&report->cages[i].attacks[k], verdict);
-	return count;
-}
-
-static size_t cages_in(const struct report *report, enum cage_state state)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < report->count; i++)
-		count += report->cages[i].state == state;
-	return count;
-}
-
-int report_code(const struct report *report)
-{
-	if (report_count(report, VERDICT_LEAK))
-		return CLI_FAILED;
-	if (!cages_in(report, CAGE_TESTED))
-		return psb_status_exit_code(PSB_UNAVAILABLE, 0);
-	if (report_count(report, VERDICT_UNTESTED) || cages_in(report, CAGE_FAILED))
-		return EXIT_UNTESTED;
-	return CLI_OK;
-}
-
 static const char *colour_of(int gravity)
 {
 	static const char *const codes[] = {"\033[32m", "\033[33m", "\033[31m"};
@@ -196,6 +164,6 @@ void report_table(const struct report *report)
 	if (report_count(report, VERDICT_ABSENT))
 		printf(", no such door: %zu", report_count(report, VERDICT_ABSENT));
 	printf(" (%.1f s)\n", (double)report->wall_ms / 1000);
-	if (!cages_in(report, CAGE_TESTED))
+	if (!report_cages(report, CAGE_TESTED))
 		printf("No cage could be tested.\n");
 }

@@ -171,8 +171,9 @@ int doctor_attack(struct doctor *doctor, struct cage_report *report, bool best)
 	report->cage.uncaged = doctor->uncaged;
 	report->cage.pool_size = 2;
 	report->cage.wall_ms = ATTACK_WALL_MS;
-	if (cage_open(&report->cage)) {
-		report->state = best ? CAGE_FAILED : CAGE_NOT_OFFERED;
+	rc = cage_open(&report->cage);
+	if (rc) {
+		report->state = best || rc == CAGE_SICK ? CAGE_FAILED : CAGE_NOT_OFFERED;
 		return cancel_seen() ? EXIT_CANCELLED : 0;
 	}
 	report->state = CAGE_TESTED;

@@ -272,6 +272,7 @@ class Program:
             psb.emit_result(value, convert)
             self.has_result = True
         except BaseException as exc:
+            self.ballast = None
             if self.status == 'ok':
                 part('psb_errors')['not_returned'](self, exc)
 
@@ -362,7 +363,6 @@ def finish(program):
             break
     attempt(flush_streams)
     leave(program)
-    program.ballast = None
     if value is not nothing:
         program.emit_result(value)
     space = value = None

@@ -145,9 +145,16 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
 		struct psb_error *err)
 {
+	const struct policy_site *site = &sandbox->policy.site;
+	struct psb_error reason = {.message = ""};
+
 	if (candidate->misfit[0])
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "%s", candidate->misfit);
-	return floor_met(&candidate->plan, &sandbox->policy.floor, err);
+	if (!floor_met(&candidate->plan, &sandbox->policy.floor, &reason))
+		return 0;
+	return psb_fail(err, PSB_E_UNSUPPORTED, 0, "%s%s", reason.message,
+			floor_met(&candidate->plan, &site->floor, NULL) ? site->note[site->floor_by]
+									: "");
 }
 
 static int open_candidate(struct psb_sandbox *sandbox, const struct candidate *candidate,

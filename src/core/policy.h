@@ -59,6 +59,7 @@ struct policy_site {
 	size_t count;                     /* of sites that were applied */
 	struct psb_limits most;           /* maxima; 0: none */
 	struct floor floor;
+	size_t floor_by;        /* the last site that has one, by index into note */
 	unsigned int locked;    /* bits by enum policy_part */
 	unsigned int lowered;   /* limits that are smaller than they would be */
 	uint8_t by[PART_COUNT]; /* which site bound it, by index into note */

@@ -285,6 +285,8 @@ int site_apply(struct site *site, struct policy *policy, struct psb_error *err)
 		       site->path, site->message[0] ? ": " : "", site->message);
 	bound->count++;
 	floor_join(&bound->floor, &site->floor);
+	if (site->floor.level > 0 || site->floor.controls != 0)
+		bound->floor_by = bound->count - 1;
 	error = apply_limits(site, policy, err);
 	if (!error)
 		error = lock_imports(site, policy, err);

@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import pty
+import re
+import resource
 import shutil
 import signal
 import struct
@@ -127,6 +129,8 @@ def test_the_table():
     for row in rows:
         assert row[head.index("VERDICT"):].startswith(("held ", "open ")), row
         assert row[head.index("STEPS"):].split()[0].replace("/", "").isdigit(), row
+        if row[head.index("VERDICT"):].startswith("held "):  # by a mechanism that the outcome names
+            assert not row[head.index("HELD BY"):].startswith("-"), row
     assert "got out: 0" in lines[-1]
 
 
@@ -253,6 +257,22 @@ def test_a_host_without_landlock():
     assert value["exit_code"] == 0
 
 
+def test_an_installation_that_is_broken(tmp_path):
+    """The host has what it takes, and yet no cage starts: that is no lack of the host's."""
+    shutil.copy(psbtest.command(), tmp_path / "pysandbox")
+    libexec = pathlib.Path(psbtest.command()).resolve().parent / "libexec"
+    (tmp_path / "libexec").mkdir()
+    (tmp_path / "libexec" / "psb").symlink_to(libexec / "psb")
+    shutil.copy("/bin/false", tmp_path / "libexec" / "pysandbox-keeper")
+    done = subprocess.run([tmp_path / "pysandbox", "doctor", "--json", "--engine", "native"],
+                          capture_output=True, timeout=PATIENCE_S, env=psbtest.environment())
+    value = json.loads(done.stdout)
+    jsonschema.validate(value, SCHEMA)
+    assert done.returncode == value["exit_code"] == 125
+    assert "failed" in [cage["state"] for cage in value["cages"]]
+    assert all(cage["reason"] for cage in value["cages"])
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_every_lack_has_a_remedy(user):
     names = [item["name"] for item in whole_report(user)["host"]]
@@ -275,6 +295,12 @@ def test_an_unknown_engine():
     assert code == 2 and not out and "steam" in err
 
 
+def test_where_it_cannot_work_it_does_not_say_leak():
+    code, out, err = doctor(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)))
+    assert code == 126 and not out
+    assert err.startswith("pysandbox: doctor: cannot place") and err.count("\n") == 1
+
+
 @pytest.mark.parametrize("delay", [0.05, 0.4, 1.5])
 def test_interrupted_it_leaves_nothing(delay):
     traces = psbtest.Traces()
@@ -286,14 +312,41 @@ def test_interrupted_it_leaves_nothing(delay):
     traces.check(grace_s=5)
 
 
-def test_killed_it_leaves_no_process():
+def test_killed_it_leaves_no_process_and_the_next_removes_its_bait():
     traces = psbtest.Traces()
     process = psbtest.spawn([psbtest.command(), "doctor"], env=psbtest.environment())
     time.sleep(0.6)
     process.kill()
     process.communicate()
-    left = [trace for trace in traces.left(5) if not trace.startswith("/tmp/pysandbox-doctor-")]
-    for path in pathlib.Path("/tmp").glob("pysandbox-doctor-*"):
-        if path.stat().st_uid == os.geteuid() and str(path) not in traces.before:
-            shutil.rmtree(path)  # a kill -9 leaves the bait: nobody is there to remove it
-    assert not left
+    left = traces.left(5)
+    assert not [trace for trace in left if trace.startswith(("process", "mount"))], left
+    baits = [pathlib.Path(trace) for trace in left
+             if re.fullmatch(r"/tmp/pysandbox-doctor-\w{6}", trace) and (pathlib.Path(trace) / "mount").is_dir()]
+    time.sleep(max(0, 12 - 5))  # a young one may still be on its way to its lock
+    doctor("--engine", "native", preexec_fn=deny(SECCOMP))
+    assert not [path for path in baits if path.exists()]
+
+
+def test_removal_follows_no_link(tmp_path):
+    """Others may write in the bait while it is there; the doctor removes links, not their aims."""
+    (tmp_path / "kept").write_text("kept")
+    process = psbtest.spawn([psbtest.command(), "doctor"], env=psbtest.environment())
+    end = time.monotonic() + 10
+    bait = None
+    while not bait and time.monotonic() < end:
+        for fd in pathlib.Path(f"/proc/{process.pid}/fd").glob("*"):
+            try:
+                place = os.readlink(fd)
+            except OSError:
+                continue
+            if re.fullmatch(r"/tmp/pysandbox-doctor-\w{6}", place) and os.path.isdir(place + "/work"):
+                bait = pathlib.Path(place)
+        time.sleep(0.005)
+    assert bait, "the doctor has shown no bait"
+    (bait / "work" / "link").symlink_to(tmp_path)
+    (bait / "work" / "deep").mkdir()
+    (bait / "work" / "deep" / "link").symlink_to(tmp_path)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert not bait.exists()
+    assert (tmp_path / "kept").read_text() == "kept"

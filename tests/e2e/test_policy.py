@@ -286,9 +286,13 @@ def test_a_lowered_limit_says_why(pysandbox, site):
 
 
 def test_a_site_raises_the_floor(pysandbox, site):
-    path = site({"require": 10})
+    path = site({"message": "rule 7 of this cluster", "require": 10})
     done = pysandbox("run", "--json", "--engine", "native", "--require", "1", "--site-policy", path, "-c", "print(1)")
     assert done.outcome["status"] == "unavailable" and done.outcome["stdout"] == ""
+    assert "the floor is 10" in done.outcome["error"]["message"] and "rule 7 of this cluster" in str(done.outcome)
+    done = pysandbox("run", "--json", "--engine", "native", "--require", "10", "--site-policy",
+                     site({"message": "rule 7 of this cluster", "require": 1}), "-c", "print(1)")
+    assert done.outcome["status"] == "unavailable" and "rule 7" not in str(done.outcome)  # not the site's doing
 
 
 def test_show_tells_of_the_site(pysandbox, site):

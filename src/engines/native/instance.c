@@ -219,7 +219,8 @@ bool native_has_news(const struct engine_instance *instance)
 /* Returns true when the pipe is empty for now. */
 static bool read_some(struct source *source, deliver_fn deliver, void *context)
 {
-	uint8_t buffer[READ_BYTES];
+	/* Only what was read is looked at: zeroing it all would take longer than a small run. */
+	uint8_t buffer[READ_BYTES] __attribute__((uninitialized));
 	ssize_t n;
 
 	for (int i = 0; i < READS_PER_TURN && !source->ended; i++) {
