@@ -90,8 +90,11 @@ class Sandbox:
     def __init__(self, *, pool_size=2, limits=None, **options):
         self.lib, self.handle, error = library(), ctypes.c_void_p(), Error()
         self.callbacks = []
+        # The init function fills as many bytes as this library's struct has.
+        assert ctypes.sizeof(Options) == self.size_of_options(), "Options is not the header's struct"
         given = Options()
         self.lib.psb_options_init(ctypes.byref(given))
+        assert given.size == ctypes.sizeof(Options), "the header has changed: so must Options"
         given.engine = b"native"
         given.pool_size = pool_size
         for name, value in options.items():
@@ -101,6 +104,11 @@ class Sandbox:
             for name, value in limits.items():
                 setattr(given.limits, name, value)
         self.check(self.lib.psb_open(ctypes.byref(given), ctypes.byref(self.handle), ctypes.byref(error)), error)
+
+    def size_of_options(self):
+        room = ctypes.create_string_buffer(4096)
+        self.lib.psb_options_init(room)
+        return ctypes.c_size_t.from_buffer(room).value
 
     @staticmethod
     def check(code, error):
