@@ -379,7 +379,7 @@ static int zygote_init(struct zygote *zygote, struct jail_fault *fault)
 	(void)setsid();
 	/* Threads took their 1 MiB default from the soft limit at exec; the main stack may grow. */
 	if (getrlimit(RLIMIT_STACK, &stack) == 0) {
-		stack.rlim_cur = 8u << 20;
+		stack.rlim_cur = stack.rlim_max < 8u << 20 ? stack.rlim_max : 8u << 20;
 		(void)setrlimit(RLIMIT_STACK, &stack);
 	}
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)

@@ -31,6 +31,7 @@
 #define UID_RANGE_START 1000000000u
 #define UIDS_PER_KEEPER 256u
 #define REAP_WAIT_MS 1000
+#define KEEPER_OPEN_FILES 4096u
 
 static void on_host_message(struct keeper *keeper, const struct host_message *message,
 			    int fds[HOST_FDS])
@@ -337,6 +338,18 @@ static void shut_down(struct keeper *keeper)
 	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
 }
 
+/* The descriptors that a guest gets lie above its own limit, a pool needs many: a soft limit made
+ * for others is not ours. */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= KEEPER_OPEN_FILES)
+		return;
+	limit.rlim_cur = limit.rlim_max < KEEPER_OPEN_FILES ? limit.rlim_max : KEEPER_OPEN_FILES;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void set_up_process(void)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -355,6 +368,7 @@ static void set_up_process(void)
 	(void)prctl(PR_SET_NAME, "psb-keeper");
 	(void)!chdir("/");
 	(void)umask(022);
+	raise_open_files();
 }
 
 static int open_events(struct keeper *keeper)
