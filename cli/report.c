@@ -121,11 +121,31 @@ static void report_status(int status, const psb_outcome *outcome)
 		complain("%s%s%s", psb_status_name(status), colon, message);
 }
 
+static bool needs_status(int status)
+{
+	return status != PSB_OK && status != PSB_ERROR && status != PSB_EXIT;
+}
+
+/* Complains of each file that is not in the output directory; returns how many there are. */
+static size_t report_files(const psb_outcome *outcome, bool silent)
+{
+	const char *name = NULL;
+	const char *error = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; psb_outcome_file(outcome, i, &name, NULL, &error) == 0; i++) {
+		if (!error)
+			continue;
+		count++;
+		if (!silent)
+			complain("output: \"%s\" was not stored: %s", name, error);
+	}
+	return count;
+}
+
 bool needs_report(const psb_outcome *outcome)
 {
-	int status = psb_outcome_status(outcome);
-
-	return status != PSB_OK && status != PSB_ERROR && status != PSB_EXIT;
+	return needs_status(psb_outcome_status(outcome)) || report_files(outcome, true) > 0;
 }
 
 void report_end(const struct run_args *args, const psb_outcome *outcome)
@@ -134,6 +154,7 @@ void report_end(const struct run_args *args, const psb_outcome *outcome)
 
 	if (status > 0 && status < PSB_STATUS_COUNT && limit_words(status))
 		report_limit(status, outcome, args);
-	else
+	else if (needs_status(status))
 		report_status(status, outcome);
+	(void)report_files(outcome, false);
 }

@@ -215,7 +215,9 @@ struct psb_request {
 	size_t source_len;
 	const char *inputs; /* a JSON object whose members become variables, or NULL */
 	size_t inputs_len;
-	const char *filename; /* shown in tracebacks; ["main.py"] */
+	/* Shown in tracebacks; ["main.py"]. If given, and a plain name, the workspace holds the
+	 * source under it; collected only if the program changed it. */
+	const char *filename;
 	const struct psb_file *files;
 	size_t file_count;      /* at most 256 */
 	const char *const *env; /* "KEY=VALUE" strings, NULL-terminated list, or NULL */
@@ -295,6 +297,10 @@ PSB_API const char *psb_outcome_traceback(const psb_outcome *outcome);     /* NU
 PSB_API int64_t psb_outcome_error_line(const psb_outcome *outcome);        /* 0 if unknown */
 PSB_API int psb_outcome_exit_code(const psb_outcome *outcome); /* of status exit; else 0 */
 PSB_API int psb_outcome_signal(const psb_outcome *outcome);    /* of status crash; else 0 */
+/* The index-th entry of `files`, by name; *error is NULL for what was stored. PSB_E_NOT_FOUND past the
+ * end. Any of the outputs may be NULL. */
+PSB_API int psb_outcome_file(const psb_outcome *outcome, size_t index, const char **name,
+			     uint64_t *size, const char **error);
 PSB_API uint64_t psb_outcome_wall_us(const psb_outcome *outcome);
 PSB_API uint64_t psb_outcome_cpu_us(const psb_outcome *outcome);
 PSB_API uint64_t psb_outcome_queue_us(const psb_outcome *outcome);

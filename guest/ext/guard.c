@@ -74,12 +74,24 @@ static int judge(PyObject *name, PyObject *fromlist)
 	return rc;
 }
 
+/* Named as the function that it stands for: pickle, say, looks it up under its module's name. */
+static PyObject *stand_in(PyObject *module, const char *name, const char *home)
+{
+	PyObject *function = PyObject_GetAttrString(module, name);
+	PyObject *text = PyUnicode_FromString(home);
+
+	if (function && (!text || PyObject_SetAttrString(function, "__module__", text) != 0))
+		Py_CLEAR(function);
+	Py_XDECREF(text);
+	return function;
+}
+
 /* importlib is not loaded at start; it is patched when it comes. */
 static int patch_importlib(PyObject *module)
 {
 	PyObject *name = PyUnicode_FromString("importlib");
 	PyObject *importlib = name ? PyImport_GetModule(name) : NULL;
-	PyObject *guarded = importlib ? PyObject_GetAttrString(module, "import_module") : NULL;
+	PyObject *guarded = importlib ? stand_in(module, "import_module", "importlib") : NULL;
 	int rc = PyErr_Occurred() ? -1 : 0;
 
 	if (guarded && PyObject_HasAttrString(importlib, "import_module")) {
@@ -199,7 +211,7 @@ PyObject *psb_guard(PyObject *module, PyObject *args)
 		return NULL;
 	Py_INCREF(decide);
 	original_import = PyObject_GetAttrString(builtins, "__import__");
-	guarded = PyObject_GetAttrString(module, "__import__");
+	guarded = stand_in(module, "__import__", "builtins");
 	if (!original_import || !guarded)
 		return NULL;
 	rc = PyObject_SetAttrString(builtins, "__import__", guarded);

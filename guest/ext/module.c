@@ -4,6 +4,8 @@
  */
 #include "psb_json.h"
 
+#include <sys/mman.h>
+
 /* compile_source(bytes, filename: bytes): as the interpreter compiles its main script. Unlike the
  * built-in compile() it does not make the types of the ast module first, which takes longer than
  * a small program. The source must hold no NUL. */
@@ -19,21 +21,21 @@ static PyObject *compile_source(PyObject *module, PyObject *args)
 				Py_file_input);
 }
 
-/* The runner's own calls shall not count against the program's recursion limit: up to 3.11 they
- * can be taken off the count for the time being. lend(n), and lend(-n) afterwards. */
-static PyObject *lend_depth(PyObject *module, PyObject *args)
+/* room_for(bytes): is there address space for a mapping of that size, such as a thread's stack? */
+static PyObject *room_for(PyObject *module, PyObject *args)
 {
-	int count;
+	Py_ssize_t bytes;
+	void *place;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "i", &count))
+	if (!PyArg_ParseTuple(args, "n", &bytes))
 		return NULL;
-	for (; count > 0; count--)
-		Py_LeaveRecursiveCall();
-	for (; count < 0; count++)
-		if (Py_EnterRecursiveCall("") != 0)
-			PyErr_Clear();
-	Py_RETURN_NONE;
+	place = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		     -1, 0);
+	if (place == MAP_FAILED)
+		Py_RETURN_FALSE;
+	(void)munmap(place, (size_t)bytes);
+	Py_RETURN_TRUE;
 }
 
 static PyMethodDef methods[] = {
@@ -46,7 +48,9 @@ static PyMethodDef methods[] = {
 	{"emit_nowhere", psb_emit_nowhere, METH_VARARGS, "Encode a value and send nothing."},
 	{"emit_end", psb_emit_end, METH_VARARGS, "Send the end frame."},
 	{"compile", compile_source, METH_VARARGS, "Compile a program."},
-	{"lend_depth", lend_depth, METH_VARARGS, "Do not count calls of the runner."},
+	{"run_between", psb_run_between, METH_VARARGS, "What run() calls before and after."},
+	{"run", psb_run, METH_VARARGS, "Run the program; the hook for an uncaught exception."},
+	{"room_for", room_for, METH_VARARGS, "Is there address space for so many bytes?"},
 	{"guard", psb_guard, METH_VARARGS, "Judge imports from now on."},
 	{"__import__", (PyCFunction)(void (*)(void))psb_guard_import, METH_VARARGS | METH_KEYWORDS,
 	 "Import a module."},

@@ -35,6 +35,10 @@ PyObject *psb_read_request(PyObject *module, PyObject *args);
 PyObject *psb_emit_result(PyObject *module, PyObject *args);
 PyObject *psb_emit_end(PyObject *module, PyObject *args);
 
+/* run.c */
+PyObject *psb_run_between(PyObject *module, PyObject *args);
+PyObject *psb_run(PyObject *module, PyObject *args);
+
 /* A keeper ends this instance once its end frame is out; else it ends by itself. */
 extern bool psb_kept;
 

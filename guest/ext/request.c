@@ -19,6 +19,7 @@
 #define REQUEST_MAX_OPTIONS_BYTES (4u << 20)
 #define REQUEST_MAX_FILES 256u
 #define REQUEST_MAX_NAME_BYTES 4096u
+#define KEPT_SOURCE_BYTES (1 << 20)
 
 struct reader {
 	uint64_t left; /* of the request, not yet taken */
@@ -217,6 +218,28 @@ static int take_file(void)
 	return rc;
 }
 
+/* The program as the file that its __file__ names, so that open(__file__), linecache and the
+ * interpreter's own displays find it. For convenience only: a file of the request that has the name
+ * goes first, a workspace without room has none. */
+static void keep_source(PyObject *options, PyObject *source)
+{
+	bool wanted = PyDict_GetItemString(options, "keep_source") == Py_True;
+	PyObject *filename = wanted ? PyDict_GetItemString(options, "filename") : NULL;
+	const char *name = filename ? PyUnicode_AsUTF8AndSize(filename, NULL) : NULL;
+	Py_ssize_t len = PyBytes_Size(source);
+	int fd = -1;
+
+	PyErr_Clear();
+	if (name && name[0] != '<' && !strchr(name, '/') && name_is_safe(name) &&
+	    len <= KEPT_SOURCE_BYTES)
+		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return;
+	if (write_all(fd, (const uint8_t *)PyBytes_AsString(source), (size_t)len) != 0)
+		(void)unlink(name);
+	(void)close(fd);
+}
+
 static PyObject *take_parts(const uint8_t *head, PyObject *revive)
 {
 	uint64_t file_count = get_uint(head + 36, 4);
@@ -235,9 +258,11 @@ static PyObject *take_parts(const uint8_t *head, PyObject *revive)
 		options = take_json(get_uint(head + 32, 4), NULL);
 	while (options && file_count > 0 && take_file() == 0)
 		file_count--;
-	if (options && file_count == 0)
+	if (options && file_count == 0 && PyDict_Check(options)) {
+		keep_source(options, source);
 		parts = Py_BuildValue("(OOOK)", source, inputs, options,
 				      (unsigned long long)psb_result_cap);
+	}
 	Py_XDECREF(source);
 	Py_XDECREF(inputs);
 	Py_XDECREF(options);

@@ -33,6 +33,7 @@
 #define SPAWN_FDS (SPAWN_PIPES + SPAWN_GROUPS)
 #define INIT_STACK_BYTES 4096
 #define WORK_ROOT "/sandbox"
+#define OWN_INODES 4 /* root, workspace, tmp and the program's own file */
 
 static struct hot_set hot_set; /* the keeper's, before instances are made */
 static bool scout;
@@ -260,8 +261,9 @@ static int make_workspace(const struct spawn_message *message, struct jail_fault
 	const char *root = message->workspace[0] ? message->workspace : WORK_ROOT;
 	int fd;
 
-	if (!message->workspace[0] && jail_tmpfs_mount(WORK_ROOT, message->workspace_bytes,
-						       message->workspace_files + 4, fault) < 0)
+	if (!message->workspace[0] &&
+	    jail_tmpfs_mount(WORK_ROOT, message->workspace_bytes,
+			     message->workspace_files + OWN_INODES, fault) < 0)
 		return -1;
 	if (chdir(root) < 0)
 		return jail_fail(fault, errno, "chdir to the workspace");
@@ -377,7 +379,7 @@ static int zygote_init(struct zygote *zygote, struct jail_fault *fault)
 	(void)setsid();
 	/* Threads took their 1 MiB default from the soft limit at exec; the main stack may grow. */
 	if (getrlimit(RLIMIT_STACK, &stack) == 0) {
-		stack.rlim_cur = 8u << 20;
+		stack.rlim_cur = stack.rlim_max < 8u << 20 ? stack.rlim_max : 8u << 20;
 		(void)setrlimit(RLIMIT_STACK, &stack);
 	}
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)

@@ -55,7 +55,8 @@ def start(argv):
     preloads = [name for name in argv[1:2] and argv[1].split(',') if name]
     space = load('psb_run', fetch('psb_run'), names)
     space['become_ready'](preloads, argv[2:3] == ['1'], argv[3:4] == ['machine'])
-    return space['execute']
+    psb.run_between(space['begin'], space['raised'], space['end'], sys.settrace, sys.setprofile)
+    return psb.run
 
 
-execute = start(sys.argv)
+run = start(sys.argv)

@@ -15,6 +15,7 @@ TRACEBACK_HEAD = 48 << 10
 TRACEBACK_TAIL = 15 << 10
 WORKSPACE_ERRNOS = (28, 122, 27)  # ENOSPC, EDQUOT, EFBIG
 FILES_ERRNOS = (24, 23)  # EMFILE, ENFILE
+THREAD_STACK_BYTES = 1 << 20
 
 
 class Collector:
@@ -191,12 +192,30 @@ def show(program, exc, trace):
     return clean_traceback(file.text())
 
 
+def lack_of_threads():
+    """Why no thread could be started: for want of a process, or of room for its stack.
+
+    The ballast has been given back by now, so room counts only beyond it.
+    """
+    stack = _thread.stack_size() or THREAD_STACK_BYTES
+    return 'processes' if psb.room_for(run['BALLAST_BYTES'] + stack) else 'memory'
+
+
+def raised_by_fork(exc):
+    """EAGAIN is a process limit when a fork said so, not when a read would block."""
+    trace = BaseException.__traceback__.__get__(exc)
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    names = trace.tb_frame.f_code.co_names if trace is not None else ()
+    return any('fork' in name for name in names)
+
+
 def limits_of(exc):
     mro = type.__dict__['__mro__'].__get__(type(exc))
     if MemoryError in mro:
         return ['memory']
     if RuntimeError in mro and "can't start new thread" in message_of(exc):
-        return ['processes']
+        return [lack_of_threads()]
     if OSError not in mro:
         return []
     number = OSError.errno.__get__(exc)
@@ -208,7 +227,7 @@ def limits_of(exc):
         return ['open_files']
     if number == 12:  # ENOMEM, of mmap for one
         return ['memory']
-    return ['processes'] if number == 11 else []
+    return ['processes'] if number == 11 and raised_by_fork(exc) else []
 
 
 def exit_with(program, exc):

@@ -24,11 +24,9 @@ version = sys.version_info
 get_int_digits = getattr(sys, 'get_int_max_str_digits', int)
 set_int_digits = getattr(sys, 'set_int_max_str_digits', int)
 real_open = _io.open
-settrace = sys.settrace
-setprofile = sys.setprofile
 setrecursionlimit = sys.setrecursionlimit
 recursion_limit = sys.getrecursionlimit()
-LENT_DEPTH = 4 if version < (3, 12) else 0  # psb_start, execute, run and exec
+BALLAST_BYTES = 4 << 20
 SIGNALS = range(1, 65)
 KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
 
@@ -224,7 +222,7 @@ class Program:
         self.error = None
         self.limits_hit = []
         self.has_result = False
-        self.ballast = bytes(4 << 20)  # given back to report on a MemoryError; never touched
+        self.ballast = bytes(BALLAST_BYTES)  # given back to report on a MemoryError; never touched
         self.source = b''
         self.main = None
         self.cap = 1 << 24
@@ -250,23 +248,13 @@ class Program:
         if imports and imports.get('mode', 'off') != 'off':
             part('psb_imports')['install'](self, imports)
 
-    def run(self):
-        code = error = None
+    def compile(self):
+        """(code, names), or None when it is no program."""
         try:
-            code = compile_source(self.source, self.filename)
-            psb.lend_depth(LENT_DEPTH)
-            exec(code, self.main.__dict__)
+            return compile_source(self.source, self.filename), self.main.__dict__
         except BaseException as exc:
-            error = exc
-        for _ in range(3):  # here, because entering a function may be traced
-            try:
-                settrace(None)
-                setprofile(None)
-            except BaseException:
-                continue
-        psb.lend_depth(-LENT_DEPTH if code else 0)
-        if error is not None:
-            self.raised(error, code is None)
+            self.raised(exc, True)
+        return None
 
     def raised(self, exc, compiling):
         self.ballast = None
@@ -397,7 +385,12 @@ OUT_OF_MEMORY_END = {
     'error': {'type': 'MemoryError', 'message': '', 'traceback': '', 'line': 0}}
 
 
-def execute():
+def begin():
+    """Called by psb.run, which then runs what it returns, below no frame of ours."""
+    sys.excepthook = excepthook
+    for name in ('last_type', 'last_value', 'last_traceback', 'last_exc'):
+        if hasattr(sys, name):
+            delattr(sys, name)
     try:
         request = psb.read_request(revive)
     except EOFError:
@@ -409,14 +402,21 @@ def execute():
         part('psb_warm')['reseed'](modules)
     gc.freeze()  # what is made from here on is the program's, and goes when it ends
     program.accept(*request)
-    request = None
+    return program.compile()
+
+
+def raised(error):
+    program.raised(error, False)
+
+
+def end(is_reported):
+    """The last: nothing comes after it. What the program raised is reported, if it could be."""
     try:
-        program.run()
         attempt(finish, program)
-        end = program.end_dict()
+        frame = program.end_dict() if is_reported else OUT_OF_MEMORY_END
     except MemoryError:
-        end = OUT_OF_MEMORY_END
+        frame = OUT_OF_MEMORY_END
     if psb.is_scout():
         part('psb_warm')['warm_modules'](modules)
-    psb.emit_end(end)
+    psb.emit_end(frame)
     posix._exit(0)

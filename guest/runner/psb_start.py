@@ -7,4 +7,7 @@ folder = __file__.rpartition('/')[0] or '.'
 boot = external.SourceFileLoader('psb_boot', folder + '/psb_boot.py').get_code('psb_boot')
 runner = {'__builtins__': dict(__builtins__.__dict__), 'folder': folder}
 exec(boot, runner)
-runner['execute']()
+# The program runs as the interpreter's last act, in its hook for an uncaught exception: so no frame
+# of ours is below the program's, and a walk down the stack ends where it does outside.
+sys.excepthook = runner['run']
+raise SystemError

@@ -218,13 +218,7 @@ static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
 {
 	json_key(w, "usage");
 	json_open(w, '{');
-	json_key(w, "wall_ms");
-	json_put_milli(w, outcome->wall_us);
-	json_key(w, "cpu_ms");
-	json_put_milli(w, outcome->cpu_us);
-	json_key(w, "queue_ms");
-	json_put_milli(w, outcome->queue_us);
-	put_number(w, "memory_peak_bytes", outcome->memory_peak_bytes);
+	outcome_write_usage(w, outcome);
 	put_number(w, "stdout_bytes", outcome->output[0].len);
 	put_number(w, "stderr_bytes", outcome->output[1].len);
 	put_number(w, "result_bytes", outcome->has_result ? outcome->result_len : 0);

@@ -25,7 +25,8 @@ static unsigned int all_hits(const struct evidence *evidence, const struct host_
 	       bit(evidence->process_limit_hit, LIMIT_processes) |
 	       bit(facts->stdout_over || facts->stdout_cut, LIMIT_stdout) |
 	       bit(facts->stderr_over || facts->stderr_cut, LIMIT_stderr) |
-	       bit(facts->result_over, LIMIT_result) | bit(facts->workspace_over, LIMIT_workspace) |
+	       bit(facts->result_over, LIMIT_result) |
+	       bit(facts->workspace_over || evidence->workspace_over, LIMIT_workspace) |
 	       (report->present ? report->limits_hit : 0);
 }
 
@@ -71,7 +72,7 @@ void classify(const struct evidence *evidence, const struct host_facts *facts,
 		decide(out, PSB_OUTPUT_LIMIT, LIMIT_stderr);
 	else if (facts->result_over)
 		decide(out, PSB_RESULT_LIMIT, LIMIT_result);
-	else if (facts->workspace_over)
+	else if (facts->workspace_over || evidence->workspace_over)
 		decide(out, PSB_DISK_LIMIT, LIMIT_workspace);
 	else if (evidence->cpu_fired)
 		decide(out, PSB_CPU_LIMIT, LIMIT_cpu);

@@ -5,7 +5,8 @@
  * to a descriptor and follows no symlink on either side; only regular files and directories count;
  * names with control bytes or broken UTF-8 are left out. Apparent bytes, blocks, number of files,
  * depth and name length are capped; the first cap that is passed ends the collection. A file
- * appears under its name complete or not at all.
+ * appears under its name complete or not at all. The code has run by now, so the caller must get
+ * its outcome whatever the output directory holds: what cannot be stored is listed with the reason.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,9 +27,9 @@
 #define OUT_DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct collector {
+	const struct files_workspace *workspace;
 	const struct psb_limits *limits;
 	struct psb_outcome *outcome;
-	struct psb_error *err;
 	bool over;
 	uint64_t bytes;
 	uint64_t entries;
@@ -40,44 +41,47 @@ struct collector {
 
 static int collect_dir(struct collector *c, int source_fd, int target_fd, unsigned int depth);
 
-static int fail_at(struct collector *c, const char *what)
-{
-	return psb_fail(c->err, PSB_E_SYSTEM, errno, "output: %s \"%s\"", what, c->path);
-}
-
-/* What a guest can bring about by modes and kinds is left out; anything else is the host's trouble,
- * and a file that is missing for it must not pass for one that was never there. */
-static int skip_or_fail(struct collector *c, const char *what)
-{
-	switch (errno) {
-	case EACCES:
-	case EPERM:
-	case ENOENT:
-	case ENOTDIR:
-	case ELOOP:
-	case ENXIO: return 0;
-	default: return fail_at(c, what);
-	}
-}
-
-static int list_file(struct collector *c, uint64_t size)
+static int make_room(struct collector *c)
 {
 	struct psb_outcome *outcome = c->outcome;
+	size_t wanted = c->capacity ? 2 * c->capacity : 16;
+	struct outcome_file *grown;
 
-	if (outcome->file_count == c->capacity) {
-		size_t wanted = c->capacity ? 2 * c->capacity : 16;
-		struct outcome_file *grown = reallocarray(outcome->files, wanted, sizeof(*grown));
-
-		if (!grown)
-			return psb_fail(c->err, PSB_E_MEMORY, 0, "output: out of memory");
-		outcome->files = grown;
-		c->capacity = wanted;
-	}
-	outcome->files[outcome->file_count].name = strdup(c->path);
-	if (!outcome->files[outcome->file_count].name)
-		return psb_fail(c->err, PSB_E_MEMORY, 0, "output: out of memory");
-	outcome->files[outcome->file_count++].size = size;
+	if (outcome->file_count < c->capacity)
+		return 0;
+	grown = reallocarray(outcome->files, wanted, sizeof(*grown));
+	if (!grown)
+		return PSB_E_MEMORY;
+	outcome->files = grown;
+	c->capacity = wanted;
 	return 0;
+}
+
+/* `error` is NULL for what was stored. */
+static int list_entry(struct collector *c, uint64_t size, const char *error)
+{
+	struct outcome_file entry = {.size = size};
+
+	if (make_room(c))
+		return PSB_E_MEMORY;
+	entry.name = strdup(c->path[0] ? c->path : ".");
+	entry.error = error ? strdup(error) : NULL;
+	if (!entry.name || (error && !entry.error)) {
+		free(entry.name);
+		free(entry.error);
+		return PSB_E_MEMORY;
+	}
+	c->outcome->files[c->outcome->file_count++] = entry;
+	return 0;
+}
+
+/* The entry at c->path stays out of the output directory, and says why. */
+static int not_stored(struct collector *c, const char *step)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "%s: %s", step, strerror(errno));
+	return list_entry(c, 0, text);
 }
 
 static int write_all(int fd, const uint8_t *data, size_t len)
@@ -95,8 +99,9 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* Copies at most `size` bytes, the size that was counted. */
-static int copy_contents(struct collector *c, int from, int to, uint64_t size, uint64_t *copied)
+/* Copies at most `size` bytes, the size that was counted. NULL, or the step that failed. */
+static const char *copy_contents(struct collector *c, int from, int to, uint64_t size,
+				 uint64_t *copied)
 {
 	*copied = 0;
 	while (*copied < size) {
@@ -106,14 +111,14 @@ static int copy_contents(struct collector *c, int from, int to, uint64_t size, u
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail_at(c, "read");
+			return "read";
 		if (n == 0)
 			break;
 		if (write_all(to, c->copy, (size_t)n) != 0)
-			return fail_at(c, "write");
+			return "write";
 		*copied += (uint64_t)n;
 	}
-	return 0;
+	return NULL;
 }
 
 /* Into a fresh temporary name first, then renamed over the real one. */
@@ -123,21 +128,24 @@ static int copy_file(struct collector *c, int from, int target_fd, const char *n
 	uint64_t nonce = 0;
 	uint64_t copied = 0;
 	char temporary[40];
+	const char *failed;
 	int error;
 
 	if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) != (ssize_t)sizeof(nonce))
-		return fail_at(c, "getrandom for");
+		return not_stored(c, "draw a temporary name");
 	(void)snprintf(temporary, sizeof(temporary), ".psb-%016llx", (unsigned long long)nonce);
 	to = openat(target_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0644);
 	if (to < 0)
-		return fail_at(c, "create");
-	error = copy_contents(c, from, to, size, &copied);
-	if (!error && renameat(target_fd, temporary, target_fd, name) != 0)
-		error = fail_at(c, "rename to");
-	if (error)
-		(void)unlinkat(target_fd, temporary, 0);
-	return error ? error : list_file(c, copied);
+		return not_stored(c, "create");
+	failed = copy_contents(c, from, to, size, &copied);
+	if (!failed && renameat(target_fd, temporary, target_fd, name) != 0)
+		failed = "rename into place";
+	if (!failed)
+		return list_entry(c, copied, NULL);
+	error = not_stored(c, failed);
+	(void)unlinkat(target_fd, temporary, 0);
+	return error;
 }
 
 static int collect_file(struct collector *c, int source_fd, int target_fd, const char *name)
@@ -146,10 +154,8 @@ static int collect_file(struct collector *c, int source_fd, int target_fd, const
 	uint64_t real_bytes;
 	struct stat info;
 
-	if (from < 0)
-		return skip_or_fail(c, "open");
-	if (fstat(from, &info) != 0)
-		return fail_at(c, "look at");
+	if (from < 0 || fstat(from, &info) != 0)
+		return not_stored(c, "open");
 	if (!S_ISREG(info.st_mode))
 		return 0;
 	real_bytes = (uint64_t)info.st_blocks * 512;
@@ -172,16 +178,16 @@ static int collect_subdir(struct collector *c, int source_fd, int target_fd, con
 	auto_fd to = -1;
 
 	if (from < 0)
-		return skip_or_fail(c, "open directory");
+		return not_stored(c, "open");
 	if (depth + 1 > FILES_MAX_DEPTH) {
 		c->over = true;
 		return 0;
 	}
 	if (mkdirat(target_fd, name, 0755) != 0 && errno != EEXIST)
-		return fail_at(c, "make directory");
+		return not_stored(c, "make the directory");
 	to = openat(target_fd, name, OUT_DIR_FLAGS);
-	if (to < 0)
-		return fail_at(c, "open directory");
+	if (to < 0) /* a file or a symbolic link of the host's is in the way */
+		return not_stored(c, "open the directory that is there");
 	return collect_dir(c, from, to, depth + 1);
 }
 
@@ -196,19 +202,53 @@ static int collect_entry(struct collector *c, int source_fd, int target_fd, cons
 	if (options_check_text("name", name, FILES_MAX_NAME_BYTES, NULL) ||
 	    c->path_len + name_len + 2 > sizeof(c->path))
 		return 0;
-	if (fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
-		return skip_or_fail(c, "look into");
 	if (old_len > 0)
 		c->path[c->path_len++] = '/';
 	memcpy(c->path + c->path_len, name, name_len + 1);
 	c->path_len += name_len;
-	if (S_ISDIR(info.st_mode))
+	if (fstatat(source_fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+		error = not_stored(c, "look at");
+	else if (S_ISDIR(info.st_mode))
 		error = collect_subdir(c, source_fd, target_fd, name, depth);
 	else if (S_ISREG(info.st_mode))
 		error = collect_file(c, source_fd, target_fd, name);
 	c->path_len = old_len;
 	c->path[old_len] = '\0';
 	return error;
+}
+
+/* Does the file still hold the program as it was given? */
+static bool holds_source(struct collector *c, int fd)
+{
+	size_t left = c->workspace->own_len;
+	const uint8_t *text = c->workspace->own_text;
+
+	for (;;) {
+		ssize_t n = read(fd, c->copy, COPY_BYTES);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 && left == 0;
+		if ((size_t)n > left || memcmp(c->copy, text, (size_t)n) != 0)
+			return false;
+		text += n;
+		left -= (size_t)n;
+	}
+}
+
+/* The runner keeps the program itself in the workspace; only a changed one is the guest's work. */
+static bool is_own_source(struct collector *c, int dir_fd, const char *name, unsigned int depth)
+{
+	const char *own_name = c->workspace->own_name;
+	auto_fd fd = -1;
+	struct stat info;
+
+	if (depth > 1 || !own_name || strcmp(name, own_name) != 0)
+		return false;
+	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+	       (uint64_t)info.st_size == c->workspace->own_len && holds_source(c, fd);
 }
 
 static const struct dirent *next_entry(DIR *dir)
@@ -227,10 +267,11 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 
 	if (!dir) {
 		close_fd(&fd);
-		return fail_at(c, "read directory");
+		return not_stored(c, "read the directory");
 	}
 	while (!error && !c->over && (entry = next_entry(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    is_own_source(c, source_fd, entry->d_name, depth))
 			continue;
 		if (++c->entries > c->limits->workspace_files)
 			c->over = true;
@@ -238,7 +279,7 @@ static int collect_dir(struct collector *c, int source_fd, int target_fd, unsign
 			error = collect_entry(c, source_fd, target_fd, entry->d_name, depth);
 	}
 	if (!error && !c->over && errno != 0)
-		error = fail_at(c, "read directory");
+		error = not_stored(c, "read all of the directory");
 	(void)closedir(dir);
 	return error;
 }
@@ -251,18 +292,18 @@ static int by_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-int files_collect(int workspace_fd, int output_fd, const struct psb_limits *limits,
-		  struct psb_outcome *outcome, bool *over, struct psb_error *err)
+int files_collect(const struct files_workspace *workspace, int output_fd,
+		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over)
 {
 	struct collector *c = calloc(1, sizeof(*c));
 	int error;
 
 	if (!c)
-		return psb_fail(err, PSB_E_MEMORY, 0, "output: out of memory");
+		return PSB_E_MEMORY;
+	c->workspace = workspace;
 	c->limits = limits;
 	c->outcome = outcome;
-	c->err = err;
-	error = collect_dir(c, workspace_fd, output_fd, 1);
+	error = collect_dir(c, workspace->fd, output_fd, 1);
 	*over = c->over;
 	free(c);
 	if (outcome->file_count > 1)

@@ -45,13 +45,13 @@ static void take_outputs(struct run *run, struct psb_outcome *outcome)
 
 static int collect(struct task *task)
 {
-	struct run *run = &task->run;
+	struct files_workspace workspace = job_workspace(&task->job, task->workspace_fd);
 
 	task->outcome->has_files = task->job.output_fd >= 0;
 	if (task->workspace_fd < 0)
 		return 0;
-	return files_collect(task->workspace_fd, task->job.output_fd, &task->job.limits,
-			     task->outcome, &run->facts.workspace_over, &task->reason);
+	return files_collect(&workspace, task->job.output_fd, &task->job.limits, task->outcome,
+			     &task->run.facts.workspace_over);
 }
 
 static int settle(struct task *task, struct guest_report *report)

@@ -17,8 +17,10 @@ struct evidence {
 	bool cpu_fired;         /* the CPU budget ended it */
 	bool oom_killed;        /* the kernel's OOM killer hit the slot */
 	bool denied;            /* it was ended for the system call denied_syscall */
+	bool denied_i386;       /* ... a 32-bit one; those of x32 show in the number */
 	bool memory_limit_hit;  /* allocations failed at the limit on the way (soft) */
 	bool process_limit_hit; /* forks or threads were refused on the way (soft) */
+	bool workspace_over;    /* more files or bytes than allowed were counted in the workspace */
 	bool instance_lost;     /* the keeper or template died under it: no evidence */
 	int32_t exit_code;
 	int32_t signal_number;

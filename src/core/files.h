@@ -23,9 +23,18 @@ int files_load(const struct psb_request *request, const struct psb_limits *limit
 void files_free(struct input_files *files);
 uint64_t files_bytes(const struct input_files *files); /* of all of them together */
 
-/* Copies the workspace's regular files beneath output_fd and lists them in the outcome. *over is
- * set when a cap was passed; what was copied before stays. PSB_E_SYSTEM, PSB_E_MEMORY. */
-int files_collect(int workspace_fd, int output_fd, const struct psb_limits *limits,
-		  struct psb_outcome *outcome, bool *over, struct psb_error *err);
+/* What a run left. */
+struct files_workspace {
+	int fd;
+	const char *own_name; /* the program's own file there: unchanged, it is no output */
+	const void *own_text;
+	size_t own_len;
+};
+
+/* Copies the workspace's regular files beneath output_fd and lists them in the outcome, with an
+ * error where one could not be stored. *over is set when a cap was passed; what was copied before
+ * stays. PSB_E_MEMORY. */
+int files_collect(const struct files_workspace *workspace, int output_fd,
+		  const struct psb_limits *limits, struct psb_outcome *outcome, bool *over);
 
 #endif

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -121,7 +123,9 @@ static int write_options(const struct psb_sandbox *sandbox, const struct job *jo
 	json_writer_init(&writer, out);
 	json_open(&writer, '{');
 	json_key(&writer, "filename");
-	json_put_text(&writer, request->filename ? request->filename : "main.py");
+	json_put_text(&writer, job->filename);
+	json_key(&writer, "keep_source");
+	json_put_bool(&writer, request->filename != NULL);
 	json_key(&writer, "env");
 	policy_write_env(&writer, &sandbox->policy, request->env);
 	json_key(&writer, "imports");
@@ -189,6 +193,10 @@ static int open_output(struct job *job, struct psb_error *err)
 		return psb_fail(err, PSB_E_NOT_FOUND, errno,
 				"output: \"%s\" is no directory that can be opened; make it first",
 				path);
+	if (faccessat(job->output_fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		return psb_fail(err, PSB_E_NOT_FOUND, errno,
+				"output: \"%s\" cannot be written: %s; choose another", path,
+				strerror(errno));
 	return 0;
 }
 
@@ -208,6 +216,9 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 				       err);
 	if (!error)
 		error = check_request(&job->request, err);
+	if (!error)
+		(void)snprintf(job->filename, sizeof(job->filename), "%s",
+			       job->request.filename ? job->request.filename : "main.py");
 	if (!error)
 		error = policy_check_call(&sandbox->policy, &job->request, err);
 	if (!error)
@@ -240,6 +251,17 @@ int job_build(const struct psb_sandbox *sandbox, const struct psb_request *reque
 	else
 		*out = job;
 	return error;
+}
+
+/* The source stands behind the header of the encoded request. */
+struct files_workspace job_workspace(const struct job *job, int fd)
+{
+	return (struct files_workspace){
+		.fd = fd,
+		.own_name = job->request.filename ? job->filename : NULL,
+		.own_text = job->bytes + REQUEST_HEADER_BYTES,
+		.own_len = job->request.source_len,
+	};
 }
 
 void job_free(struct job *job)

@@ -3,6 +3,7 @@
 #define PSB_CORE_JOB_H
 
 #include "audit/audit.h"
+#include "core/files.h"
 #include "core/sandbox.h"
 #include "ipc/request.h"
 
@@ -14,12 +15,16 @@ struct job {
 	const struct policy *policy; /* the sandbox's */
 	uint8_t *bytes;              /* owned */
 	size_t len;
-	int output_fd;          /* owned; -1: no output directory */
+	int output_fd; /* owned; -1: no output directory */
+	char filename[256];
 	struct audit_code code; /* owned; made when there is an audit log */
 };
 
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
 	      struct psb_error *err);
 void job_free(struct job *job);
+
+/* For files_collect(), after the run: needs nothing that is the caller's. */
+struct files_workspace job_workspace(const struct job *job, int fd);
 
 #endif

@@ -19,6 +19,7 @@
 #include "jail/jail.h"
 
 #define MAX_JSON_BYTES (UINT64_C(6) << 30)
+#define X32_CALL 0x40000000
 
 struct psb_outcome *outcome_new(const char *tag)
 {
@@ -47,8 +48,10 @@ void psb_outcome_free(psb_outcome *outcome)
 	free(outcome->traceback);
 	buffer_free(&outcome->output[0]);
 	buffer_free(&outcome->output[1]);
-	for (size_t i = 0; i < outcome->file_count; i++)
+	for (size_t i = 0; i < outcome->file_count; i++) {
 		free(outcome->files[i].name);
+		free(outcome->files[i].error);
+	}
 	free(outcome->files);
 	for (size_t i = 0; i < outcome->denied_count; i++)
 		free(outcome->denied[i].name);
@@ -165,15 +168,28 @@ static int add_denied(struct psb_outcome *outcome, const char *kind, char *owned
 	return 0;
 }
 
+/* A name of the 64-bit calls, or what kind of number it is. */
+static void name_syscall(const struct evidence *evidence, char *out, size_t size)
+{
+	int number = evidence->denied_syscall;
+	const char *name = evidence->denied_i386 ? NULL : jail_syscall_name(number);
+	const char *kind = "";
+
+	if (evidence->denied_i386)
+		kind = "i386_";
+	else if (number & X32_CALL)
+		kind = "x32_";
+	if (name)
+		(void)snprintf(out, size, "%s", name);
+	else
+		(void)snprintf(out, size, "%ssyscall_%d", kind, number & ~X32_CALL);
+}
+
 static int settle_denied(struct psb_outcome *outcome, const struct evidence *evidence)
 {
-	char number[24];
-	const char *name = jail_syscall_name(evidence->denied_syscall);
+	char name[64];
 
-	if (!name) {
-		(void)snprintf(number, sizeof(number), "syscall_%d", evidence->denied_syscall);
-		name = number;
-	}
+	name_syscall(evidence, name, sizeof(name));
 	if (add_denied(outcome, "syscall", strdup(name)))
 		return PSB_E_MEMORY;
 	return outcome_set_error(outcome, "Denied", "ended for the forbidden system call %s", name);
@@ -329,6 +345,23 @@ int64_t psb_outcome_error_line(const psb_outcome *outcome)
 int psb_outcome_exit_code(const psb_outcome *outcome)
 {
 	return outcome->verdict.exit_code;
+}
+
+int psb_outcome_file(const psb_outcome *outcome, size_t index, const char **name, uint64_t *size,
+		     const char **error)
+{
+	const struct outcome_file *file;
+
+	if (!outcome || index >= outcome->file_count)
+		return PSB_E_NOT_FOUND;
+	file = &outcome->files[index];
+	if (name)
+		*name = file->name;
+	if (size)
+		*size = file->size;
+	if (error)
+		*error = file->error;
+	return 0;
 }
 
 int psb_outcome_signal(const psb_outcome *outcome)

@@ -18,6 +18,7 @@
 struct outcome_file {
 	char *name; /* owned; relative to the output directory */
 	uint64_t size;
+	char *error; /* owned; why it is not in the output directory, or NULL */
 };
 
 struct outcome_denied {
@@ -94,6 +95,8 @@ int outcome_set_error(struct psb_outcome *outcome, const char *type, const char 
 /* outcome_json.c: the member `controls`, of one for each key. */
 void outcome_write_controls(struct json_writer *writer,
 			    const struct control controls[CONTROL_COUNT]);
+/* The members of `usage`. */
+void outcome_write_usage(struct json_writer *writer, const struct psb_outcome *outcome);
 /* The whole outcome as JSON text. 0, PSB_E_TOO_LARGE, PSB_E_MEMORY. */
 int outcome_write(const struct psb_outcome *outcome, struct buffer *out);
 

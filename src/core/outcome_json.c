@@ -85,15 +85,17 @@ static void put_files(struct json_writer *w, const struct psb_outcome *outcome)
 		json_put_text(w, outcome->files[i].name);
 		json_key(w, "size");
 		json_put_uint(w, outcome->files[i].size);
+		if (outcome->files[i].error) {
+			json_key(w, "error");
+			json_put_text(w, outcome->files[i].error);
+		}
 		json_close(w, '}');
 	}
 	json_close(w, ']');
 }
 
-static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
+void outcome_write_usage(struct json_writer *w, const struct psb_outcome *outcome)
 {
-	json_key(w, "usage");
-	json_open(w, '{');
 	json_key(w, "wall_ms");
 	json_put_milli(w, outcome->wall_us);
 	json_key(w, "cpu_ms");
@@ -102,6 +104,13 @@ static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
 	json_put_milli(w, outcome->queue_us);
 	json_key(w, "memory_peak_bytes");
 	json_put_uint(w, outcome->memory_peak_bytes);
+}
+
+static void put_usage(struct json_writer *w, const struct psb_outcome *outcome)
+{
+	json_key(w, "usage");
+	json_open(w, '{');
+	outcome_write_usage(w, outcome);
 	json_close(w, '}');
 }
 

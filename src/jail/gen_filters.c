@@ -19,7 +19,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MAX_INSTRUCTIONS 2048
-#define MAX_INSTANCE 512 /* it is patched in a copy on the stack */
+#define MAX_TEMPLATE 1024 /* they are patched in a copy on the stack */
+#define MAX_INSTANCE 512
 #define PROLOGUE 6
 #define NAMES_END 600
 
@@ -95,10 +96,13 @@ static void add_calls(scmp_filter_ctx ctx, const struct variant *variant, const 
 static scmp_filter_ctx build(const struct variant *variant)
 {
 	uint32_t fallback = variant->instance ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+	/* Calls of a foreign architecture or of x32 are reported; the instance's program leaves them
+	 * to the template's. */
+	uint32_t foreign = variant->instance ? SCMP_ACT_ALLOW : SCMP_ACT_NOTIFY;
 	scmp_filter_ctx ctx = seccomp_init(fallback);
 
 	if (!ctx || seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 ||
-	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0)
+	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, foreign) < 0)
 		die("libseccomp", variant->name, ENOMEM);
 	add_calls(ctx, variant, allow_calls, COUNT(allow_calls), RULE_ALLOW);
 	add_calls(ctx, variant, report_calls, COUNT(report_calls), RULE_REPORT);
@@ -197,7 +201,7 @@ static void emit_variant(FILE *out, const struct variant *variant)
 
 	count += export(ctx, code + count, COUNT(code) - count);
 	seccomp_release(ctx);
-	if (variant->instance && count > MAX_INSTANCE)
+	if (count > (variant->instance ? MAX_INSTANCE : MAX_TEMPLATE))
 		die("instructions", variant->name, EFBIG);
 	emit_program(out, variant, code, count);
 }
@@ -228,8 +232,8 @@ int main(int argc, char **argv)
 	(void)fprintf(out,
 		      "/* Made by gen_filters.c from rules.h: do not edit. */\n"
 		      "#define FILTER_SENTINEL_PID 0x%xu\n#define FILTER_SENTINEL_FD 0x%xu\n"
-		      "#define FILTER_INSTANCE_MAX %d\n\n",
-		      SENTINEL_PID, SENTINEL_FD, MAX_INSTANCE);
+		      "#define FILTER_MAX %d\n\n",
+		      SENTINEL_PID, SENTINEL_FD, MAX_TEMPLATE);
 	for (size_t i = 0; i < COUNT(variants); i++)
 		emit_variant(out, &variants[i]);
 	emit_names(out);

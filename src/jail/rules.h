@@ -260,9 +260,6 @@ static const char *const allow_calls[] = {
 	"shutdown",
 	"getsockname",
 	"getpeername",
-	"kill",
-	"tgkill",
-	"prlimit64",
 	"close_range",
 };
 

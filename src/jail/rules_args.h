@@ -55,14 +55,23 @@ static const struct rule argument_rules[] = {
 	ON(ON_NS, RULE_ZYGOTE, "setgroups"),
 	{"seccomp", RULE_ZYGOTE, ON_ALL, 2, 0, {EQ(0, SECCOMP_SET_MODE_FILTER), EQ(1, 0)}},
 
-	/* Signals: without a pid namespace only to oneself. */
+	/* Signals: without a pid namespace only to oneself. The template's pid is the zygote's; an
+	 * instance that signals itself is let through by the keeper, who knows it. */
+	ON(ON_NS, RULE_ALLOW, "kill"),
+	ON(ON_NS, RULE_ALLOW, "tgkill"),
+	{"kill", RULE_ALLOW, ON_PLAIN, 1, 0, {EQ(0, SENTINEL_PID)}},
+	{"kill", RULE_REPORT, ON_PLAIN, 1, 0, {NE(0, SENTINEL_PID)}},
+	{"tgkill", RULE_ALLOW, ON_PLAIN, 1, 0, {EQ(0, SENTINEL_PID)}},
+	{"tgkill", RULE_REPORT, ON_PLAIN, 1, 0, {NE(0, SENTINEL_PID)}},
 	{"kill", RULE_TRIM, ON_PLAIN, 1, EPERM, {NE(0, SENTINEL_PID)}},
 	{"tgkill", RULE_TRIM, ON_PLAIN, 1, EPERM, {NE(0, SENTINEL_PID)}},
 	ON(ON_NS, RULE_ALLOW, "tkill"),
 	ON(ON_NS, RULE_ALLOW, "rt_sigqueueinfo"),
 	ON(ON_NS, RULE_ALLOW, "rt_tgsigqueueinfo"),
 
-	/* Limits may be read. */
+	/* Limits may be read; without a pid namespace only one's own, and the zygote sets only those. */
+	ON(ON_NS, RULE_ALLOW, "prlimit64"),
+	{"prlimit64", RULE_ALLOW, ON_PLAIN, 1, 0, {EQ(0, 0)}},
 	{"prlimit64", RULE_TRIM, ON_ALL, 1, EPERM, {NE(2, 0)}},
 
 	/* The result pipe stays open and where it is. */

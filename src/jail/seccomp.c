@@ -75,24 +75,6 @@ static int install(const struct sock_filter *code, size_t count, unsigned int fl
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
-int jail_seccomp_template(enum jail_rung rung, int *listener_fd, struct jail_fault *fault)
-{
-	const struct filter *filter = filter_find(rung, false, false);
-	int rc;
-
-	if (!filter)
-		return jail_fail(fault, EINVAL, "seccomp rung %d", (int)rung);
-	if (jail_no_new_privs(fault) < 0)
-		return -1;
-	rc = install(filter->code, filter->count,
-		     listener_fd ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
-	if (rc < 0)
-		return jail_fail(fault, errno, "install the template's seccomp filter");
-	if (listener_fd)
-		*listener_fd = rc;
-	return 0;
-}
-
 /* Returns how often the sentinel stood there. */
 static size_t patch(struct sock_filter *code, size_t count, uint32_t sentinel, uint32_t value)
 {
@@ -107,20 +89,48 @@ static size_t patch(struct sock_filter *code, size_t count, uint32_t sentinel, u
 	return found;
 }
 
+/* Returns what seccomp(2) does. */
+static int install_for(const struct filter *filter, pid_t own_pid, int result_fd,
+		       unsigned int flags)
+{
+	struct sock_filter code[FILTER_MAX];
+
+	memcpy(code, filter->code, filter->count * sizeof(code[0]));
+	if (patch(code, filter->count, FILTER_SENTINEL_PID, (uint32_t)own_pid) != filter->pids ||
+	    patch(code, filter->count, FILTER_SENTINEL_FD, (uint32_t)result_fd) != filter->fds) {
+		errno = EINVAL; /* not the generator's program */
+		return -1;
+	}
+	return install(code, filter->count, flags);
+}
+
+int jail_seccomp_template(enum jail_rung rung, int *listener_fd, struct jail_fault *fault)
+{
+	const struct filter *filter = filter_find(rung, false, false);
+	unsigned int flags = listener_fd ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+	int rc;
+
+	if (!filter)
+		return jail_fail(fault, EINVAL, "seccomp rung %d", (int)rung);
+	if (jail_no_new_privs(fault) < 0)
+		return -1;
+	rc = install_for(filter, getpid(), -1, flags);
+	if (rc < 0)
+		return jail_fail(fault, errno, "install the template's seccomp filter");
+	if (listener_fd)
+		*listener_fd = rc;
+	return 0;
+}
+
 int jail_seccomp_instance(enum jail_rung rung, bool allow_fork, pid_t own_pid, int result_fd,
 			  struct jail_fault *fault)
 {
 	const struct filter *filter = filter_find(rung, true, allow_fork);
-	struct sock_filter code[FILTER_INSTANCE_MAX];
 
 	if (!filter || own_pid <= 0 || result_fd < 0)
 		return jail_fail(fault, EINVAL, "seccomp rung %d pid %d descriptor %d", (int)rung,
 				 (int)own_pid, result_fd);
-	memcpy(code, filter->code, filter->count * sizeof(code[0]));
-	if (patch(code, filter->count, FILTER_SENTINEL_PID, (uint32_t)own_pid) != filter->pids ||
-	    patch(code, filter->count, FILTER_SENTINEL_FD, (uint32_t)result_fd) != filter->fds)
-		return jail_fail(fault, EINVAL, "seccomp program is not the generator's");
-	if (install(code, filter->count, 0) < 0)
+	if (install_for(filter, own_pid, result_fd, 0) < 0)
 		return jail_fail(fault, errno, "install the instance's seccomp filter");
 	return 0;
 }

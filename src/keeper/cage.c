@@ -112,6 +112,7 @@ static int enter_plain(const struct keeper *keeper, struct jail_fault *fault)
 		{.path = "/usr/lib/python3", .optional = true},
 		{.path = "/usr/lib/x86_64-linux-gnu", .optional = true},
 		{.path = "/usr/lib64", .optional = true},
+		{.path = "/usr/lib/locale/C.utf8", .optional = true},
 		{.path = "/usr/share/zoneinfo", .optional = true},
 		{.path = "/usr/share/fonts", .optional = true},
 		{.path = "/usr/share/matplotlib", .optional = true},
@@ -146,9 +147,14 @@ static int enter_plain(const struct keeper *keeper, struct jail_fault *fault)
 static int set_limits(struct jail_fault *fault)
 {
 	/* Thread stacks take their default from the soft limit at exec. */
-	const struct rlimit stack = {.rlim_cur = 1u << 20, .rlim_max = 64u << 20};
+	struct rlimit stack = {.rlim_cur = 1u << 20, .rlim_max = 64u << 20};
 	const struct rlimit core = {0};
+	struct rlimit given;
 
+	if (getrlimit(RLIMIT_STACK, &given) == 0 && given.rlim_max < stack.rlim_max)
+		stack.rlim_max = given.rlim_max; /* no more than the caller may have */
+	if (stack.rlim_cur > stack.rlim_max)
+		stack.rlim_cur = stack.rlim_max;
 	if (setrlimit(RLIMIT_STACK, &stack) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
 		return jail_fail(fault, errno, "setrlimit");
 	/* A batch task never preempts another at its wake-up: a dying guest's teardown must not keep

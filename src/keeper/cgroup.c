@@ -353,7 +353,7 @@ bool cgroup_slot_holds(const struct cgroup_slot *slot, pid_t pid)
 	return false;
 }
 
-int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot)
+static int open_all(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot)
 {
 	bool v2 = tree->host.unified;
 	char path[400];
@@ -390,6 +390,16 @@ void cgroup_slot_close(struct cgroup_slot *slot)
 		close_fd(&slot->tasks[i]);
 	close_fd(&slot->cpu_usage);
 	close_fd(&slot->memory_peak);
+}
+
+/* All of it or nothing: a slot that is half open would pass for one that has its limits. */
+int cgroup_slot_open(const struct cgroup_tree *tree, uint32_t index, struct cgroup_slot *slot)
+{
+	int rc = open_all(tree, index, slot);
+
+	if (rc < 0)
+		cgroup_slot_close(slot);
+	return rc;
 }
 
 int cgroup_slot_attach(const struct cgroup_tree *tree, const struct cgroup_slot *slot, pid_t pid)

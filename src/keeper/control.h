@@ -12,11 +12,12 @@
 #ifndef PSB_KEEPER_CONTROL_H
 #define PSB_KEEPER_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/evidence.h"
 
-#define KEEPER_VERSION 1u
+#define KEEPER_VERSION 2u
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_CONTROL_FD 3
 #define KEEPER_TEXT_BYTES 400u
@@ -33,14 +34,19 @@ struct slot_limits {
 	uint64_t processes;
 };
 
-/* When a run is looked at first: its wall limit, or when it could have used up a good part of its
- * CPU time. The host sets the slot's start timer to it before the request's first byte. */
-static inline uint64_t slot_first_look_us(const struct slot_limits *limits)
+#define WORKSPACE_CHECK_US UINT64_C(100000)
+
+/* When a run is looked at first: its wall limit, when it could have used up a good part of its CPU
+ * time, or when its workspace is due for a count (rungs C and D). The host sets the slot's start
+ * timer to it before the request's first byte. */
+static inline uint64_t slot_first_look_us(const struct slot_limits *limits, bool counted)
 {
 	uint64_t cpu_us = limits->cpu_ms * 1000 / 16;
-	uint64_t wall_us = limits->wall_ms * 1000;
+	uint64_t look_us = limits->wall_ms * 1000;
 
-	return cpu_us < wall_us && cpu_us > 0 ? cpu_us : wall_us;
+	if (cpu_us < look_us && cpu_us > 0)
+		look_us = cpu_us;
+	return counted && WORKSPACE_CHECK_US < look_us ? WORKSPACE_CHECK_US : look_us;
 }
 
 /* First message to the keeper. */

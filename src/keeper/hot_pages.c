@@ -78,11 +78,12 @@ static int read_bits(int pagemap, uint64_t start, uint64_t pages, uint8_t *bits)
 /* Private mappings of a readable kind; the vsyscall page and the like are not ours to touch. */
 static bool parse_region(const char *line, struct region *out)
 {
-	unsigned long start;
-	unsigned long end;
-	char rights[5];
+	char *rest;
+	uint64_t start = strtoull(line, &rest, 16);
+	uint64_t end = *rest == '-' ? strtoull(rest + 1, &rest, 16) : 0;
+	const char *rights = rest + 1;
 
-	if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) != 3 || end <= start)
+	if (end <= start || *rest != ' ' || strlen(rights) < 4)
 		return false;
 	if (rights[0] != 'r' || rights[3] != 'p' || strstr(line, "[v"))
 		return false;
@@ -175,7 +176,7 @@ static int add_page(struct hot_set *set, uint64_t address, uint32_t advice)
 
 static int compare_region(const struct region *region, int pagemap, struct hot_set *out)
 {
-	auto_free uint8_t *after = malloc(region->pages);
+	auto_free uint8_t *after = calloc(1, region->pages);
 	uint32_t advice;
 	int rc;
 

@@ -2,6 +2,7 @@
 #ifndef PSB_KEEPER_H
 #define PSB_KEEPER_H
 
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,7 +40,8 @@ struct slot {
 	uint64_t start_us;
 	uint64_t wall_deadline_us;
 	uint64_t cpu_check_us;
-	uint64_t cpu_base_us; /* rungs without control groups */
+	uint64_t workspace_check_us; /* rungs C and D, else never */
+	uint64_t cpu_base_us;        /* rungs without control groups */
 	uint64_t peak_base_bytes;
 	struct cgroup_slot cgroup;
 };
@@ -113,6 +115,10 @@ int workspace_root_make(struct keeper *keeper);
 int workspace_slot_make(struct keeper *keeper, uint32_t slot);
 void workspace_tree_remove(int parent_fd, const char *name);
 void workspace_sweep(const char *root);
+/* workspace_check.c: what they hold while their guests run. */
+bool workspace_is_over(const char *path, uint64_t max_files, uint64_t max_bytes);
+uint64_t workspace_first_check_us(const struct keeper *keeper, uint64_t start_us);
+void workspace_check(const struct keeper *keeper, struct slot *slot); /* fills the evidence */
 
 /* slots.c: the life of an instance. */
 int slot_open_cgroup(struct keeper *keeper, uint32_t index);
@@ -121,7 +127,8 @@ void slots_serve(struct keeper *keeper); /* from now on instances are made when 
 int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4]); /* 0 or -errno */
 void slot_prepare(struct keeper *keeper, uint32_t index, uint32_t generation,
 		  const int fds[HOST_FDS]);
-void slot_begin(struct slot *slot, uint64_t start_us); /* READY: its request has begun */
+/* READY: its request has begun. */
+void slot_begin(const struct keeper *keeper, struct slot *slot, uint64_t start_us);
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits);
 void slot_stop(struct keeper *keeper, uint32_t index);
 void slot_finish(struct keeper *keeper, uint32_t index);
@@ -133,7 +140,7 @@ void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, 
 void slot_ready(struct keeper *keeper, uint32_t index);
 void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text);
 void slot_kill(struct slot *slot);
-void slot_denied(struct slot *slot, int syscall_number);
+void slot_denied(struct slot *slot, const struct seccomp_data *call);
 bool is_own_child(pid_t pid);
 struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
@@ -155,11 +162,16 @@ void scout_over(struct keeper *keeper); /* it has been reaped */
 
 /* slot_limits.c */
 int slot_limits_set(struct keeper *keeper, struct slot *slot); /* slot->limits; 0 or -errno */
+/* RLIMIT_NPROC for one instance that may have so many processes and threads. */
+uint64_t slot_process_rlimit(const struct keeper *keeper, uint64_t processes);
 
 /* timers.c */
 void timers_turn(struct keeper *keeper);
 void timers_arm(struct keeper *keeper);
 uint64_t slot_cpu_us(const struct keeper *keeper, const struct slot *slot);
+
+/* notify.c */
+void notification_turn(struct keeper *keeper);
 
 /* messages.c */
 void host_send(struct keeper *keeper, const struct keeper_message *message, int fd);

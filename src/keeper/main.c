@@ -8,13 +8,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -33,6 +31,7 @@
 #define UID_RANGE_START 1000000000u
 #define UIDS_PER_KEEPER 256u
 #define REAP_WAIT_MS 1000
+#define KEEPER_OPEN_FILES 4096u
 
 static void on_host_message(struct keeper *keeper, const struct host_message *message,
 			    int fds[HOST_FDS])
@@ -42,7 +41,7 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 	if (index >= keeper->config.slots)
 		return;
 	if (message->start_us != 0)
-		slot_begin(&keeper->slots[index], message->start_us);
+		slot_begin(keeper, &keeper->slots[index], message->start_us);
 	switch (message->type) {
 	case HOST_PREPARE:
 		slot_prepare(keeper, index, message->generation, fds);
@@ -192,31 +191,6 @@ static void output_turn(struct keeper *keeper)
 	}
 }
 
-static void notification_turn(struct keeper *keeper)
-{
-	struct seccomp_notif request = {0};
-	char text[KEEPER_TEXT_BYTES];
-	const char *name;
-	struct slot *slot;
-
-	if (ioctl(keeper->listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0) {
-		if (errno != ENOENT && errno != EINTR)
-			close_fd(&keeper->listener_fd);
-		return;
-	}
-	slot = slot_of_task(keeper, (pid_t)request.pid);
-	if (slot) {
-		slot_denied(slot, request.data.nr);
-		return;
-	}
-	name = jail_syscall_name(request.data.nr);
-	(void)snprintf(text, sizeof(text),
-		       "a start-up file or preloaded module made the forbidden system call %s",
-		       name ? name : "?");
-	host_fail_template(keeper, text);
-	(void)kill(keeper->zygote_pid, SIGKILL);
-}
-
 static void zygote_died(struct keeper *keeper, int code, int status)
 {
 	char text[KEEPER_TEXT_BYTES];
@@ -246,6 +220,17 @@ static void builder_died(struct keeper *keeper, int code, int status)
 	host_fail_template(keeper, "cage: the builder was ended before it was done");
 }
 
+/* A process that no slot knows. One of the template's own, before it could say who it is or what went
+ * wrong: then there will be no template, and the host need not wait for one. */
+static void stranger_died(struct keeper *keeper)
+{
+	if (keeper->zygote_fd >= 0)
+		zygote_turn(keeper);
+	if (!keeper->placed && !keeper->slots[0].scout)
+		host_fail_template(keeper,
+				   "cage: a process of the template ended before it was done");
+}
+
 static void child_turn(struct keeper *keeper)
 {
 	struct signalfd_siginfo drained;
@@ -267,9 +252,11 @@ static void child_turn(struct keeper *keeper)
 			zygote_died(keeper, info.si_code, info.si_status);
 		else if (info.si_pid == keeper->builder_pid)
 			builder_died(keeper, info.si_code, info.si_status);
-		else
-			(void)slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
-					  (uint64_t)usage.ru_maxrss * 1024);
+		else if (info.si_pid == keeper->first_pid)
+			keeper->first_pid = 0; /* the number may be another's soon */
+		else if (!slot_reaped(keeper, info.si_pid, info.si_code, info.si_status, cpu_us,
+				      (uint64_t)usage.ru_maxrss * 1024))
+			stranger_died(keeper);
 	}
 }
 
@@ -351,6 +338,18 @@ static void shut_down(struct keeper *keeper)
 	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
 }
 
+/* The descriptors that a guest gets lie above its own limit, a pool needs many: a soft limit made
+ * for others is not ours. */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= KEEPER_OPEN_FILES)
+		return;
+	limit.rlim_cur = limit.rlim_max < KEEPER_OPEN_FILES ? limit.rlim_max : KEEPER_OPEN_FILES;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void set_up_process(void)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -369,6 +368,7 @@ static void set_up_process(void)
 	(void)prctl(PR_SET_NAME, "psb-keeper");
 	(void)!chdir("/");
 	(void)umask(022);
+	raise_open_files();
 }
 
 static int open_events(struct keeper *keeper)

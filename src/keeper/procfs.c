@@ -4,6 +4,7 @@
  */
 #include "keeper/procfs.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,36 @@ uint64_t procfs_peak_rss_bytes(pid_t pid)
 		return 0;
 	line = strstr(text, "\nVmHWM:");
 	return line ? strtoull(line + 7, NULL, 10) * 1024 : 0;
+}
+
+static uint64_t thread_count(pid_t pid)
+{
+	char text[2048];
+	char *line;
+
+	if (read_proc(pid, "status", text, sizeof(text)) <= 0)
+		return 0;
+	line = strstr(text, "\nThreads:");
+	return line ? strtoull(line + 9, NULL, 10) : 0;
+}
+
+uint64_t procfs_tasks_of_user(uid_t user)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	struct stat info;
+	uint64_t count = 0;
+
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0 && fstatat(dirfd(dir), entry->d_name, &info, 0) == 0 &&
+		    info.st_uid == user)
+			count += thread_count(pid);
+	}
+	if (dir)
+		(void)closedir(dir);
+	return count;
 }
 
 bool procfs_names_dead_process(const char *name)

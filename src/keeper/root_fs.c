@@ -68,6 +68,7 @@ static void add_libraries(struct bind_list *list)
 	static const char *const paths[] = {
 		"/usr/lib/x86_64-linux-gnu",
 		"/usr/lib64",
+		"/usr/lib/locale/C.utf8",
 		"/usr/share/zoneinfo",
 		"/usr/share/fonts",
 		"/usr/share/matplotlib",
@@ -83,7 +84,6 @@ static void add_libraries(struct bind_list *list)
 }
 
 static const struct jail_file stand_ins[] = {
-	{"/etc/group", "guest:x:1000:\n"},
 	{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
 	{"/etc/hosts", "127.0.0.1 localhost\n"},
 	{"/etc/os-release", "ID=pysandbox\nNAME=pysandbox\n"},
@@ -106,15 +106,25 @@ static const struct jail_link links[] = {
 	{"/var/tmp", "../sandbox/tmp"},
 };
 
-/* One account per slot, all called guest, so that getpwuid() finds whoever the instance is. */
-static void write_passwd(char *text, size_t size)
-{
-	size_t used = 0;
+struct accounts {
+	char passwd[64 * (KEEPER_MAX_SLOTS + 1)];
+	char group[16 * (KEEPER_MAX_SLOTS + 1)];
+};
 
-	for (uint32_t id = 1000; id <= 1000 + KEEPER_MAX_SLOTS && used < size; id++)
-		used += (size_t)snprintf(text + used, size - used,
-					 "guest:x:%u:%u::/sandbox/workspace:/usr/sbin/nologin\n",
-					 id, id);
+/* One account and one group per slot, all called guest, so that getpwuid() and getgrgid() find
+ * whoever the instance is. */
+static void write_accounts(struct accounts *accounts)
+{
+	size_t passwd = 0;
+	size_t group = 0;
+
+	for (uint32_t id = 1000; id <= 1000 + KEEPER_MAX_SLOTS; id++) {
+		passwd += (size_t)snprintf(
+			accounts->passwd + passwd, sizeof(accounts->passwd) - passwd,
+			"guest:x:%u:%u::/sandbox/workspace:/usr/sbin/nologin\n", id, id);
+		group += (size_t)snprintf(accounts->group + group, sizeof(accounts->group) - group,
+					  "guest:x:%u:\n", id);
+	}
 }
 
 static struct bind_list binds; /* 20 KiB, used once by the process that becomes the zygote */
@@ -132,8 +142,8 @@ void guest_root_open(const struct keeper_config *config)
 int guest_root_enter(struct jail_fault *fault)
 {
 	static const char *const dirs[] = {"/sandbox", NULL};
-	static char passwd[64 * (KEEPER_MAX_SLOTS + 1)];
-	struct jail_file files[sizeof(stand_ins) / sizeof(stand_ins[0]) + 1];
+	static struct accounts accounts;
+	struct jail_file files[sizeof(stand_ins) / sizeof(stand_ins[0]) + 2];
 	struct jail_root root = {
 		.binds = binds.items,
 		.bind_count = binds.count,
@@ -144,8 +154,9 @@ int guest_root_enter(struct jail_fault *fault)
 		.dirs = dirs,
 	};
 
-	write_passwd(passwd, sizeof(passwd));
+	write_accounts(&accounts);
 	memcpy(files, stand_ins, sizeof(stand_ins));
-	files[root.file_count - 1] = (struct jail_file){"/etc/passwd", passwd};
+	files[root.file_count - 2] = (struct jail_file){"/etc/passwd", accounts.passwd};
+	files[root.file_count - 1] = (struct jail_file){"/etc/group", accounts.group};
 	return jail_root_enter(&root, fault);
 }

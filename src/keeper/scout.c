@@ -134,7 +134,7 @@ void scout_ready(struct keeper *keeper)
 	slot->state = SLOT_READY;
 	slot->limits.wall_ms = SCOUT_WALL_MS;
 	slot->limits.cpu_ms = SCOUT_WALL_MS;
-	slot_begin(slot, clock_us());
+	slot_begin(keeper, slot, clock_us());
 	timers_arm(keeper);
 }
 

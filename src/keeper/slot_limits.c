@@ -4,11 +4,16 @@
  * applied.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "keeper/keeper.h"
 #include "keeper/procfs.h"
+
+#define OWN_PROCESSES 3u /* the first process, the zygote, the keeper */
+#define UNKNOWN_OTHERS 4096u
 
 /* The kernel lets a process limit another one of the same real ids, or with CAP_SYS_RESOURCE, which
  * root often lacks in a container. Without a user namespace the guest's id is borrowed for the call;
@@ -38,6 +43,18 @@ static int limit_from_outside(const struct keeper *keeper, const struct slot *sl
 	return -1;
 }
 
+static bool counts_by_namespace(void)
+{
+	struct utsname host;
+	unsigned long major;
+	char *rest = NULL;
+
+	if (uname(&host) < 0)
+		return false;
+	major = strtoul(host.release, &rest, 10);
+	return major > 5 || (major == 5 && *rest == '.' && strtoul(rest + 1, NULL, 10) >= 14);
+}
+
 /* The memory limit counts what the run adds to the ready instance. */
 int slot_limits_set(struct keeper *keeper, struct slot *slot)
 {
@@ -55,6 +72,22 @@ int slot_limits_set(struct keeper *keeper, struct slot *slot)
 	return 0;
 }
 
+/* The kernel counts by user, not by instance. On B root's instances have an id each; all else share
+ * one, so the limit is that of all slots together. Without a user namespace of one's own (before
+ * Linux 5.14 with one, too) an ordinary user's other processes count as well. */
+uint64_t slot_process_rlimit(const struct keeper *keeper, uint64_t processes)
+{
+	uint64_t together = keeper->config.slots * (processes + 1) + OWN_PROCESSES;
+	uint64_t others;
+
+	if (has_cgroups(keeper) || (keeper->uid_base && has_namespaces(keeper)))
+		return processes;
+	if (keeper->uid_base || (has_namespaces(keeper) && counts_by_namespace()))
+		return together;
+	others = procfs_tasks_of_user(getuid());
+	return together + (others > 0 ? others : UNKNOWN_OTHERS);
+}
+
 static int tighten(struct keeper *keeper, struct slot *slot)
 {
 	const struct slot_limits *limits = &slot->limits;
@@ -65,7 +98,8 @@ static int tighten(struct keeper *keeper, struct slot *slot)
 		return -1;
 	if (has_cgroups(keeper))
 		return 0;
-	return limit_from_outside(keeper, slot, RLIMIT_NPROC, limits->processes);
+	return limit_from_outside(keeper, slot, RLIMIT_NPROC,
+				  slot_process_rlimit(keeper, limits->processes));
 }
 
 void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *limits)

@@ -9,6 +9,7 @@
  * being spawned, and only when their sender is a child of ours.
  */
 #include <errno.h>
+#include <linux/audit.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,58 +53,6 @@ void slot_kill(struct slot *slot)
 		(void)kill(slot->init_pid, SIGKILL);
 	if (slot->guest_pid != 0)
 		(void)kill(slot->guest_pid, SIGKILL);
-}
-
-int slot_open_cgroup(struct keeper *keeper, uint32_t index)
-{
-	struct cgroup_slot *group = &keeper->slots[index].cgroup;
-
-	return group->dirs[0] >= 0 ? 0 : cgroup_slot_open(&keeper->cgroups, index, group);
-}
-
-/* On v1 the guest moves itself; a single-use zygote is in its group already. */
-static int send_spawn(struct keeper *keeper, struct spawn_message *message, const int fds[4])
-{
-	const struct cgroup_slot *group = &keeper->slots[message->slot].cgroup;
-	int all[SPAWN_PIPES + SPAWN_GROUPS];
-	int rc = has_cgroups(keeper) ? slot_open_cgroup(keeper, message->slot) : 0;
-
-	if (rc < 0)
-		return rc;
-	memcpy(all, fds, SPAWN_PIPES * sizeof(int));
-	memcpy(all + SPAWN_PIPES, group->tasks, SPAWN_GROUPS * sizeof(int));
-	message->groups =
-		has_cgroups(keeper) && !message->in_place && !keeper->cgroups.host.unified;
-	return spawn_send(keeper, message, all,
-			  message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
-}
-
-int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4])
-{
-	const struct slot_limits *limits = &keeper->config.limits;
-	struct spawn_message message = {
-		.kind = keeper->slots[index].scout ? SPAWN_SCOUT : SPAWN_INSTANCE,
-		.slot = index,
-		.generation = keeper->slots[index].generation,
-		.uid = keeper->uid_base && has_namespaces(keeper) ? 1001 + index : 0,
-		.rung = keeper->rung,
-		.allow_fork = has_cgroups(keeper) && limits->processes > 1,
-		.in_place = keeper->config.single_use,
-		.workspace_bytes = limits->workspace_bytes,
-		.workspace_files = limits->workspace_files,
-		.open_files = limits->open_files,
-		.processes = limits->processes,
-	};
-
-	if (!has_namespaces(keeper)) {
-		int rc = workspace_slot_make(keeper, index);
-
-		if (rc < 0)
-			return rc;
-		(void)snprintf(message.workspace, sizeof(message.workspace), "%.40s/s%u",
-			       keeper->workspace_root, index);
-	}
-	return send_spawn(keeper, &message, fds);
 }
 
 static void close_pipes(const int fds[HOST_FDS])
@@ -313,7 +262,7 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 	send_slot(keeper, index, KEEPER_READY, NULL);
 }
 
-void slot_begin(struct slot *slot, uint64_t start_us)
+void slot_begin(const struct keeper *keeper, struct slot *slot, uint64_t start_us)
 {
 	if (slot->state != SLOT_READY)
 		return;
@@ -321,6 +270,7 @@ void slot_begin(struct slot *slot, uint64_t start_us)
 	slot->start_us = start_us;
 	slot->wall_deadline_us = slot->start_us + slot->limits.wall_ms * 1000;
 	slot->cpu_check_us = slot->start_us + slot->limits.cpu_ms * 1000 / 16;
+	slot->workspace_check_us = workspace_first_check_us(keeper, start_us);
 }
 
 static void fill_usage(struct keeper *keeper, struct slot *slot, bool with_events)
@@ -347,6 +297,7 @@ static void report_end(struct keeper *keeper, struct slot *slot, bool with_event
 	if (slot->reported)
 		return;
 	fill_usage(keeper, slot, with_events);
+	workspace_check(keeper, slot);
 	slot->state = SLOT_ENDED;
 	slot->reported = true;
 	send_slot(keeper, index_of(keeper, slot), KEEPER_ENDED, NULL);
@@ -396,12 +347,13 @@ void slot_finish(struct keeper *keeper, uint32_t index)
 	report_end(keeper, slot, false);
 }
 
-void slot_denied(struct slot *slot, int syscall_number)
+void slot_denied(struct slot *slot, const struct seccomp_data *call)
 {
 	if (slot->evidence.denied)
 		return;
 	slot->evidence.denied = true;
-	slot->evidence.denied_syscall = syscall_number;
+	slot->evidence.denied_syscall = call->nr;
+	slot->evidence.denied_i386 = call->arch == AUDIT_ARCH_I386;
 	slot_kill(slot);
 }
 

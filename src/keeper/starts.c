@@ -77,7 +77,7 @@ void slot_catch_up(struct keeper *keeper, uint32_t index)
 	uint64_t start_us = keeper->slots[index].state == SLOT_READY ? begun_us(keeper, index) : 0;
 
 	if (start_us != 0)
-		slot_begin(&keeper->slots[index], start_us);
+		slot_begin(keeper, &keeper->slots[index], start_us);
 }
 
 void starts_turn(struct keeper *keeper)

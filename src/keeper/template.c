@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "keeper/keeper.h"
 
 #define GUEST_ID 1000
+#define NEEDED_OPEN_FILES 256u
 
 static int fail_text(char text[KEEPER_TEXT_BYTES], int error, const char *step)
 {
@@ -140,8 +142,23 @@ static int open_cgroups(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	return -1;
 }
 
+/* A guest's own ends are placed above any limit that it may be given. */
+static int check_open_files(char text[KEEPER_TEXT_BYTES])
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= NEEDED_OPEN_FILES)
+		return 0;
+	(void)snprintf(text, KEEPER_TEXT_BYTES,
+		       "only %llu files may be open, %u are needed: raise the limit (ulimit -n)",
+		       (unsigned long long)limit.rlim_cur, NEEDED_OPEN_FILES);
+	return -1;
+}
+
 int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 {
+	if (check_open_files(text) < 0)
+		return -1;
 	if (open_cgroups(keeper, text) < 0)
 		return -1;
 	if (!has_namespaces(keeper) && workspace_root_make(keeper) < 0)

@@ -1,5 +1,5 @@
 /*
- * One timer for all slots: the nearest wall deadline or CPU check. CPU time is not polled at a
+ * One timer for all slots: the nearest wall deadline, CPU or workspace check. CPU time is not polled at a
  * rate: the next look is due when the budget could be used up at the earliest, with all processors
  * at work, and not sooner than the 5 ms grain. Wall and CPU limits end in SIGKILL from here, never
  * in a signal that the guest could handle.
@@ -54,8 +54,10 @@ static void check_cpu(struct keeper *keeper, struct slot *slot, uint64_t now)
 
 static uint64_t slot_due(const struct slot *slot)
 {
-	return slot->wall_deadline_us < slot->cpu_check_us ? slot->wall_deadline_us
-							   : slot->cpu_check_us;
+	uint64_t due = slot->wall_deadline_us;
+
+	due = slot->cpu_check_us < due ? slot->cpu_check_us : due;
+	return slot->workspace_check_us < due ? slot->workspace_check_us : due;
 }
 
 void timers_turn(struct keeper *keeper)
@@ -75,6 +77,10 @@ void timers_turn(struct keeper *keeper)
 			slot_stop(keeper, i);
 		} else if (now >= slot->cpu_check_us) {
 			check_cpu(keeper, slot, now);
+		} else if (now >= slot->workspace_check_us) {
+			workspace_check(keeper, slot);
+			if (slot->evidence.workspace_over)
+				slot_stop(keeper, i);
 		}
 	}
 	timers_arm(keeper);

@@ -168,8 +168,47 @@ def test_existing_files_outside_of_the_guests_are_kept(walled, out):
     raw, stderr = process.communicate(timeout=20)
     shutil.rmtree(out)
     out.mkdir()
-    assert (process.returncode == 0) == (not stderr), (process.returncode, stderr)
-    walled.world.check(psbtest.Run(process.returncode, raw, stderr.decode(), 0.0))
+    run = psbtest.Run(process.returncode, raw, stderr.decode(), 0.0, psbtest.parse_outcome(raw))
+    assert run.status == "ok" and run.exit_code == 0, str(run)
+    assert ["sub" in item["name"] and "error" in item for item in run.files] == [True, False], str(run)
+    walled.world.check(run)
+    walled.traces.check()
+
+
+@pytest.mark.parametrize("mode", ("json", "plain"))
+def test_what_is_in_the_way_costs_no_outcome(walled, out, mode):
+    """The code has run: a name that is taken keeps its file out and is told, nothing more."""
+    (out / "taken").write_text("a file of the host's")
+    (out / "folder").mkdir()
+    code = ("import os\nos.mkdir('taken')\nopen('taken/in.txt', 'w').write('x')\n"
+            "open('folder', 'w').write('x')\nopen('free', 'w').write('kept')\n")
+    import psbtest
+    argv = psbtest.arguments(code, walled.config, args=["--output", str(out)])
+    if mode == "plain":
+        argv.remove("--json")
+    process = psbtest.spawn(argv, walled.config, env=psbtest.environment())
+    raw, stderr = process.communicate(timeout=20)
+    kept, free = (out / "taken").read_text(), (out / "free").read_text()
+    shutil.rmtree(out)
+    out.mkdir()
+    assert process.returncode == 0 and (kept, free) == ("a file of the host's", "kept"), (raw, stderr)
+    if mode == "json":
+        files = {item["name"]: item.get("error") for item in psbtest.parse_outcome(raw)["files"]}
+        assert files["free"] is None and files["taken"] and files["folder"], files
+        assert len(files) == 3 and not stderr
+    else:
+        assert b'"taken" was not stored' in stderr and b'"folder" was not stored' in stderr, stderr
+    walled.traces.check()
+
+
+def test_a_directory_that_cannot_be_written_is_an_error_of_the_call(walled, out):
+    if walled.config.uid == 0:
+        pytest.skip("root may write everywhere")
+    import psbtest
+    argv = psbtest.arguments("open('x', 'w').write('ran')", walled.config, args=["--output", "/usr"])
+    process = psbtest.spawn(argv, walled.config, env=psbtest.environment())
+    raw, stderr = process.communicate(timeout=20)
+    assert process.returncode == 2 and not raw and b"/usr" in stderr, (process.returncode, raw, stderr)
     walled.traces.check()
 
 

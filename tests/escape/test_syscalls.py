@@ -270,13 +270,18 @@ MACHINE = {
     "write_cr3": (b"\x0f\x22\xd8\xc3", "True"),
     "rdmsr": (b"\xb9\x80\x00\x00\xc0\x0f\x32\xc3", "True"),
 }
+FOREIGN_CALLS = {"int80_getpid": "i386_syscall_20", "int80_socket": "i386_syscall_359",
+                 "x32_getpid": "x32_syscall_39", "x32_socket": "x32_syscall_41"}
 
 
 @pytest.mark.parametrize("name", MACHINE)
 def test_machine_code(cage, name):
     code, breached = MACHINE[name]
-    cage.attack(attack(f"""
+    run = cage.attack(attack(f"""
 code = machine({code!r})
 if {breached}:
     breach({name!r}, code)
 """))
+    if name in FOREIGN_CALLS and cage.config.imports == "off":
+        assert run.status == "denied" and run.exit_code == 65, str(run)
+        assert run.outcome["denied"] == [{"kind": "syscall", "name": FOREIGN_CALLS[name]}], str(run)

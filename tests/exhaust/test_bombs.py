@@ -1,4 +1,5 @@
 """Processes, threads and descriptors: bombs fizzle within their limits."""
+import psbtest
 import pytest
 
 FORKS = {"ok", "error", "timeout", "cpu_limit", "process_limit", "memory_limit", "exit", "crash"}
@@ -112,13 +113,47 @@ finally:
         assert "processes" in run.outcome["limits_hit"], str(run)
 
 
-def test_eight_honest_threads(exhaust):
+def test_threads_without_room_are_no_process_limit(exhaust):
     code = """
-from concurrent.futures import ThreadPoolExecutor
-with ThreadPoolExecutor(8) as pool:
-    result = sum(pool.map(lambda n: n * n, range(100)))
+import threading, time
+threading.stack_size(64 << 20)
+for _ in range(50):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 """
-    assert exhaust.run(code, {"ok"}, timeout=3.0).result == 328350
+    run = exhaust.run(code, {"error"}, timeout=3.0)
+    assert run.error["type"] == "RuntimeError" and run.outcome["limits_hit"] == ["memory"], str(run)
+
+
+def test_a_read_that_would_block_is_no_limit(exhaust):
+    code = "import os\nr, w = os.pipe()\nos.set_blocking(r, False)\nos.read(r, 1)\n"
+    run = exhaust.run(code, {"error"})
+    assert run.error["type"] == "BlockingIOError" and run.outcome["limits_hit"] == [], str(run)
+
+
+EIGHT_THREADS = """
+import threading
+ready = threading.Barrier(9)
+threads = [threading.Thread(target=ready.wait, args=(2,)) for _ in range(8)]
+for thread in threads:
+    thread.start()
+ready.wait(2)
+result = 8
+"""
+
+
+def test_eight_honest_threads(exhaust):
+    assert exhaust.run(EIGHT_THREADS, {"ok"}, timeout=3.0).result == 8
+
+
+def test_other_processes_of_the_user_do_not_count(exhaust):
+    """RLIMIT_NPROC counts whatever the user runs, not what the instance does."""
+    others = [psbtest.spawn(["/bin/sleep", "60"], exhaust.config) for _ in range(80)]
+    try:
+        assert exhaust.run(EIGHT_THREADS, {"ok"}, timeout=3.0, leaves=False).result == 8
+    finally:
+        for other in others:
+            other.kill()
+            other.communicate()
 
 
 def test_pipes_filled(exhaust):

@@ -3,6 +3,7 @@
 #define PSB_TEST_VERDICT_ROWS_H
 
 #define OWN_PID 4242
+#define ZYGOTE_PID 4141
 #define RESULT_FD 250
 
 #define ALLOW SECCOMP_RET_ALLOW
@@ -52,6 +53,16 @@ struct row {
 #define REPORTED_ON(rungs, call, ...)                                                              \
 	{                                                                                          \
 		__LINE__, rungs, SYS_##call, {__VA_ARGS__}, REPORT, REPORT, REPORT                 \
+	}
+
+/* The zygote's own pid: no instance of a pool has it. */
+#define OWN_ON(rungs, call, ...)                                                                   \
+	{                                                                                          \
+		__LINE__, rungs, SYS_##call, {__VA_ARGS__}, ALLOW, REFUSE(EPERM), REFUSE(EPERM)    \
+	}
+#define PINNED(rungs, call, ...)                                                                   \
+	{                                                                                          \
+		__LINE__, rungs, SYS_##call, {__VA_ARGS__}, REPORT, REFUSE(EPERM), REFUSE(EPERM)   \
 	}
 
 #define CWD (uint64_t) AT_FDCWD
@@ -111,16 +122,20 @@ static const struct row rows[] = {
 	/* Signals. */
 	YES_ON("AB", kill, 1, 9),
 	YES_ON("AB", tgkill, 1, 2, 9),
-	YES_ON("CD", kill, OWN_PID, 9),
-	YES_ON("CD", tgkill, OWN_PID, 77, 9),
-	TRIMMED("CD", kill, EPERM, 1, 9),
-	TRIMMED("CD", kill, EPERM, 0, 9),
-	TRIMMED("CD", kill, EPERM, UINT64_MAX, 9),
-	TRIMMED("CD", kill, EPERM, 0xffffffff, 9),
-	TRIMMED("CD", kill, EPERM, OWN_PID | HIGH, 9),
-	TRIMMED("CD", kill, EPERM, (uint64_t)-OWN_PID, 9),
-	TRIMMED("CD", tgkill, EPERM, OWN_PID + 1, OWN_PID, 9),
-	TRIMMED("CD", tgkill, EPERM, 0, OWN_PID, 9),
+	OWN_ON("CD", kill, ZYGOTE_PID, 9),
+	OWN_ON("CD", tgkill, ZYGOTE_PID, 77, 9),
+	REPORTED_ON("CD", kill, OWN_PID, 9),
+	REPORTED_ON("CD", tgkill, OWN_PID, 77, 9),
+	PINNED("CD", kill, 1, 9),
+	PINNED("CD", kill, 0, 9),
+	PINNED("CD", kill, UINT64_MAX, 9),
+	PINNED("CD", kill, 0xffffffff, 9),
+	PINNED("CD", kill, OWN_PID | HIGH, 9),
+	PINNED("CD", kill, ZYGOTE_PID | HIGH, 9),
+	PINNED("CD", kill, (uint64_t)-OWN_PID, 9),
+	PINNED("CD", kill, (uint64_t)-ZYGOTE_PID, 9),
+	PINNED("CD", tgkill, OWN_PID + 1, OWN_PID, 9),
+	PINNED("CD", tgkill, 0, OWN_PID, 9),
 	NO_ON("CD", tkill, OWN_PID, 9),
 	NO_ON("CD", rt_sigqueueinfo, OWN_PID, 9, 7),
 	NO_ON("CD", rt_tgsigqueueinfo, OWN_PID, OWN_PID, 9, 7),
@@ -129,6 +144,10 @@ static const struct row rows[] = {
 	YES(prlimit64, 0, 7, 0, 99),
 	TRIMMED("ABCD", prlimit64, EPERM, 0, 7, 99, 0),
 	TRIMMED("ABCD", prlimit64, EPERM, 0, 7, HIGH, 0),
+	YES_ON("AB", prlimit64, OWN_PID, 7, 0, 99),
+	NO_ON("CD", prlimit64, OWN_PID, 7, 0, 99),
+	NO_ON("CD", prlimit64, ZYGOTE_PID, 7, 99, 0),
+	NO_ON("CD", prlimit64, HIGH, 7, 0, 99),
 
 	/* The result pipe. */
 	YES(close, 3),

@@ -1,5 +1,6 @@
 /* Finds, makes and reads control groups in a directory that imitates the kernel's. */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -162,6 +163,20 @@ static void test_v2_slot_usage(void **state)
 	cgroup_slot_close(&slot);
 }
 
+static void test_half_a_slot_is_none(void **state)
+{
+	struct host *host = *state;
+	struct cgroup_tree tree = {.name = "psb-1-1", .host = {.unified = true}};
+	struct cgroup_slot slot;
+
+	(void)snprintf(tree.host.parent[0], sizeof(tree.host.parent[0]), "%s", host->root);
+	make_dir(host->root, "psb-1-1");
+	cgroup_slot_init(&slot);
+	assert_int_equal(cgroup_slot_open(&tree, 0, &slot), -ENOENT); /* there is no cpu.stat */
+	assert_int_equal(slot.dirs[0], -1);
+	assert_int_equal(slot.cpu_usage, -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +187,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_v2_takes_the_nearest_that_delegates, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_v2_slot_usage, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_half_a_slot_is_none, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ class Options(ctypes.Structure):
         "engine", "policy", "require", "python", "preload", "tenant", "libexec", "rung")] + [
         ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32),
         ("queue_length", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("queue_timeout_ms", ctypes.c_uint64),
-        ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
+        ("site_policy", ctypes.c_char_p), ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
         ("log_level", ctypes.c_uint32), ("reserved_log", ctypes.c_uint32)]
 
 
@@ -57,6 +57,15 @@ def library_path():
 _loaded = []
 
 
+def check_layout(lib):
+    """A structure that lags behind the header would be written beyond its end."""
+    for kind, init in ((Limits, lib.psb_limits_init), (Options, lib.psb_options_init), (Request, lib.psb_request_init)):
+        room = ctypes.create_string_buffer(4096)
+        init(room)
+        size = ctypes.c_size_t.from_buffer(room).value
+        assert size == ctypes.sizeof(kind), f"{kind.__name__} has {ctypes.sizeof(kind)} bytes here, {size} in the library"
+
+
 def library():
     if not _loaded:
         lib = ctypes.CDLL(library_path(), use_errno=True)
@@ -66,6 +75,7 @@ def library():
         lib.psb_outcome_free.restype = lib.psb_close.restype = None
         lib.psb_outcome_job.argtypes, lib.psb_outcome_job.restype = [ctypes.c_void_p], ctypes.c_uint64
         lib.psb_cancel_current.argtypes, lib.psb_cancel_current.restype = [ctypes.c_void_p], None
+        check_layout(lib)
         _loaded.append(lib)
     return _loaded[0]
 
@@ -80,8 +90,11 @@ class Sandbox:
     def __init__(self, *, pool_size=2, limits=None, **options):
         self.lib, self.handle, error = library(), ctypes.c_void_p(), Error()
         self.callbacks = []
+        # The init function fills as many bytes as this library's struct has.
+        assert ctypes.sizeof(Options) == self.size_of_options(), "Options is not the header's struct"
         given = Options()
         self.lib.psb_options_init(ctypes.byref(given))
+        assert given.size == ctypes.sizeof(Options), "the header has changed: so must Options"
         given.engine = b"native"
         given.pool_size = pool_size
         for name, value in options.items():
@@ -91,6 +104,11 @@ class Sandbox:
             for name, value in limits.items():
                 setattr(given.limits, name, value)
         self.check(self.lib.psb_open(ctypes.byref(given), ctypes.byref(self.handle), ctypes.byref(error)), error)
+
+    def size_of_options(self):
+        room = ctypes.create_string_buffer(4096)
+        self.lib.psb_options_init(room)
+        return ctypes.c_size_t.from_buffer(room).value
 
     @staticmethod
     def check(code, error):

@@ -19,6 +19,7 @@ enum row {
 	STDERR,
 	RESULT,
 	WORKSPACE,
+	WORKSPACE_SEEN,
 	CPU,
 	WALL,
 	CRASH,
@@ -41,6 +42,7 @@ static const struct {
 	[STDERR] = {PSB_OUTPUT_LIMIT, LIMIT_stderr},
 	[RESULT] = {PSB_RESULT_LIMIT, LIMIT_result},
 	[WORKSPACE] = {PSB_DISK_LIMIT, LIMIT_workspace},
+	[WORKSPACE_SEEN] = {PSB_DISK_LIMIT, LIMIT_workspace},
 	[CPU] = {PSB_CPU_LIMIT, LIMIT_cpu},
 	[WALL] = {PSB_TIMEOUT, LIMIT_wall},
 	[CRASH] = {PSB_CRASH, LIMIT_NONE},
@@ -70,6 +72,7 @@ static void apply(struct world *world, enum row row)
 	case STDERR: world->facts.stderr_over = world->facts.stderr_cut = true; break;
 	case RESULT: world->facts.result_over = true; break;
 	case WORKSPACE: world->facts.workspace_over = true; break;
+	case WORKSPACE_SEEN: world->evidence.workspace_over = true; break;
 	case CPU: world->evidence.cpu_fired = true; break;
 	case WALL: world->evidence.wall_fired = true; break;
 	case CRASH:

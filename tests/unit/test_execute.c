@@ -310,7 +310,16 @@ static void a_denied_call_is_named(void **state)
 	psb_outcome_free(outcome);
 	fake_scripts[0].evidence.denied_syscall = 9999;
 	outcome = play(none);
-	assert_non_null(strstr(psb_outcome_error_message(outcome), "syscall_9999"));
+	assert_non_null(strstr(psb_outcome_error_message(outcome), " syscall_9999"));
+	psb_outcome_free(outcome);
+	fake_scripts[0].evidence.denied_syscall = 0x40000000 + 39;
+	outcome = play(none);
+	assert_non_null(strstr(psb_outcome_error_message(outcome), " x32_syscall_39"));
+	psb_outcome_free(outcome);
+	fake_scripts[0].evidence.denied_syscall = 20; /* writev for 64 bits, getpid for 32 */
+	fake_scripts[0].evidence.denied_i386 = true;
+	outcome = play(none);
+	assert_non_null(strstr(psb_outcome_error_message(outcome), " i386_syscall_20"));
 	psb_outcome_free(outcome);
 }
 
@@ -507,7 +516,6 @@ static void output_follows_no_symlink_of_the_host_either(void **state)
 {
 	char path[300];
 	psb_outcome *outcome;
-	struct psb_error err;
 
 	(void)state;
 	make_dir("w2");
@@ -531,9 +539,41 @@ static void output_follows_no_symlink_of_the_host_either(void **state)
 	(void)snprintf(path, sizeof(path), "%s/out2/sub", scratch);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(symlink("../elsewhere", path), 0);
-	outcome = NULL;
-	assert_int_equal(run_source(sandbox, &request, &outcome, &err), PSB_E_SYSTEM);
-	assert_null(outcome);
+	outcome = collect_into("w2", "out2");
+	assert_int_equal(psb_outcome_status(outcome), PSB_OK);
+	assert_int_equal(outcome->file_count, 2);
+	assert_null(outcome->files[0].error);
+	assert_string_equal(outcome->files[1].name, "sub");
+	assert_non_null(strstr(psb_outcome_json(outcome, NULL),
+			       "{\"name\":\"sub\",\"size\":0,\"error\":\"open the directory"));
+	psb_outcome_free(outcome);
+}
+
+/* The code has run: whatever the output directory holds, there is an outcome. */
+static void what_cannot_be_stored_is_listed(void **state)
+{
+	psb_outcome *outcome;
+
+	(void)state;
+	make_dir("w4");
+	make_dir("w4/a");
+	make_dir("out4");
+	make_dir("out4/b");
+	write_file("w4/a/inner", "lost");
+	write_file("w4/b", "lost");
+	write_file("w4/c", "kept");
+	write_file("out4/a", "in the way");
+	outcome = collect_into("w4", "out4");
+	assert_int_equal(psb_outcome_status(outcome), PSB_OK);
+	assert_int_equal(outcome->file_count, 3);
+	assert_string_equal(outcome->files[0].name, "a");
+	assert_non_null(outcome->files[0].error);
+	assert_string_equal(outcome->files[1].name, "b");
+	assert_non_null(outcome->files[1].error);
+	assert_string_equal(outcome->files[2].name, "c");
+	assert_null(outcome->files[2].error);
+	assert_int_equal(outcome->files[2].size, 4);
+	psb_outcome_free(outcome);
 }
 
 static void caps_end_the_collection(void **state)
@@ -607,16 +647,27 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_result_is_joined_and_kept),  T(an_unset_result_is_absent),
-		T(a_forged_result_is_an_error),  T(a_result_over_its_cap_ends_the_run),
-		T(output_is_cut_at_a_character), T(truncate_drains_64_times_the_cap),
-		T(kill_ends_at_the_cap),         T(callbacks_get_what_the_outcome_has),
-		T(errors_are_reported_as_sent),  T(a_malformed_end_is_no_end),
-		T(a_crash_shows_its_traceback),  T(a_denied_call_is_named),
-		T(usage_is_the_evidence),        T(ids_differ),
-		T(bad_calls_are_errors),         T(input_files_are_opened_strictly),
-		T(only_regular_files_come_out),  T(output_follows_no_symlink_of_the_host_either),
-		T(caps_end_the_collection),      T(a_missing_workspace_is_an_error),
+		T(a_result_is_joined_and_kept),
+		T(an_unset_result_is_absent),
+		T(a_forged_result_is_an_error),
+		T(a_result_over_its_cap_ends_the_run),
+		T(output_is_cut_at_a_character),
+		T(truncate_drains_64_times_the_cap),
+		T(kill_ends_at_the_cap),
+		T(callbacks_get_what_the_outcome_has),
+		T(errors_are_reported_as_sent),
+		T(a_malformed_end_is_no_end),
+		T(a_crash_shows_its_traceback),
+		T(a_denied_call_is_named),
+		T(usage_is_the_evidence),
+		T(ids_differ),
+		T(bad_calls_are_errors),
+		T(input_files_are_opened_strictly),
+		T(only_regular_files_come_out),
+		T(output_follows_no_symlink_of_the_host_either),
+		T(what_cannot_be_stored_is_listed),
+		T(caps_end_the_collection),
+		T(a_missing_workspace_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

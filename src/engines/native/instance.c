@@ -158,7 +158,7 @@ static void send_request(struct engine_instance *instance)
 /* The timer first: from the first byte on the keeper knows, whatever becomes of us. */
 int native_begin(struct engine_instance *instance, struct psb_error *err)
 {
-	uint64_t look_us = slot_first_look_us(&instance->limits);
+	uint64_t look_us = slot_first_look_us(&instance->limits, instance->tmpl->counted);
 	struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(look_us / 1000000),
 					       .tv_nsec = (long)(look_us % 1000000) * 1000}};
 

@@ -11,6 +11,7 @@ struct engine_template {
 	uint32_t next_generation;
 	struct slot_limits limits;          /* every instance is prepared with these */
 	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the keeper; -1: none yet */
+	bool counted;                       /* the keeper counts the workspaces: rungs C and D */
 	bool dead;
 	char dead_text[KEEPER_TEXT_BYTES];
 	struct engine_instance *instances[KEEPER_MAX_SLOTS];

@@ -89,6 +89,7 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 		return rc;
 	tmpl->slots = config->slots;
 	tmpl->limits = config->limits;
+	tmpl->counted = plan->rung[0] >= 'C';
 	memset(tmpl->start_timers, -1, sizeof(tmpl->start_timers));
 	rc = keeper_start(config, plan->libexec, &tmpl->control_fd, err);
 	if (rc < 0)

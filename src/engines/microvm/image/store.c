@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,12 +42,30 @@ struct store {
 	char snapshot_name[NAME_BYTES];
 };
 
+/* The folder of caches need not be there yet: it is made as its standard (XDG base directories) has
+ * it, for its owner alone. */
+static int make_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT || !slash || slash == path || (size_t)(slash - path) >= sizeof(parent))
+		return -1;
+	memcpy(parent, path, (size_t)(slash - path));
+	parent[slash - path] = '\0';
+	if (mkdir(parent, 0700) < 0)
+		return -1;
+	return mkdir(path, 0700);
+}
+
 int store_directory(const char *path, struct psb_error *err)
 {
 	auto_fd fd = -1;
 	struct stat st;
 
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (make_directory(path) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno,
 				"image: cannot make the store %.300s: %s; set HOME or "
 				"XDG_CACHE_HOME to a directory of yours",
