@@ -143,7 +143,7 @@ def add_modules(initrd, modules):
 
 def commands():
     """[(name, words, expected outcome or None: exit code 0)]"""
-    run = ["/pysandbox", "run", "--engine", "microvm", "--json"]
+    run = ["/pysandbox", "run", "--engine", "microvm", "--json", "--policy", "/policy.json"]
     yield "machine", ["/test_machine"], None
     yield "image", ["/pysandbox", "image", "build"], None
     for name, program, expected in PROGRAMS:
@@ -178,6 +178,7 @@ def make_initrd(build, folder, modules):
     add_modules(initrd, modules)
     for name, program, _ in PROGRAMS + LIMITED:
         initrd.text(f"/programs/{name}.py", program + "\n")
+    initrd.text("/policy.json", '{"imports": {"mode": "off"}}')
     initrd.text("/commands", "".join("\t".join(words) + "\n" for _, words, _ in commands()))
     initrd.close()
     return path

@@ -11,10 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -24,8 +22,6 @@
 #define INBOX_BYTES (1u << 17)
 #define SLACK_BYTES (UINT64_C(32) << 20)
 #define SLOT_ALIGN (UINT64_C(1) << 21)
-#define MSR_TSC 0x10u
-#define TSC_NEAR 10000000u
 #define REHEARSALS 2
 
 static uint64_t memory_end(const struct worker *worker)
@@ -51,24 +47,11 @@ static int map_golden(struct worker *worker, struct psb_error *err)
 	return 0;
 }
 
-/* Where the guest's counter runs apart from ours (an ordinary KVM starts it at 0). */
 static void set_clock(struct worker *worker)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} tsc = {.head = {.nmsrs = 1}, .entry = {.index = MSR_TSC}};
-	uint64_t before = __rdtsc();
-	uint64_t difference;
-
 	worker->tsc_multiplier =
 		(uint64_t)(((unsigned __int128)1000000 << 32) / worker->snapshot->header.tsc_khz);
-	if (ioctl(worker->machine.vcpu_fd, KVM_GET_MSRS, &tsc) != 1)
-		return;
-	difference = tsc.entry.data - before;
-	if (difference < TSC_NEAR || difference > (uint64_t)-TSC_NEAR)
-		difference = 0;
-	worker->tsc_offset = difference;
+	worker->tsc_offset = machine_tsc_offset(&worker->machine);
 }
 
 static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
