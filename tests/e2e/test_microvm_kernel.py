@@ -16,6 +16,8 @@ pytestmark = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK),
 PRELUDE = """
 import ctypes, errno, fcntl, mmap, os, select, signal, socket, stat, struct, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
+os.mkdir('empty')
+os.chdir('empty')
 result = []
 def say(function, *args, **names):
     try:
@@ -174,6 +176,9 @@ stop.append(1); t.join(5); say(t.is_alive)
 say(lambda: threading.stack_size(1 << 18)); t = threading.Thread(target=lambda: seen.append(2)); t.start(); t.join(); say(len, seen)
 """,
     "times": """
+import shutil
+os.makedirs('t/u'); open('t/u/v', 'w').write('v' * 70000); say(shutil.copytree, 't', 'w')
+say(lambda: len(open('w/u/v').read())); say(lambda: os.listxattr('t')) and None; result[-1:] = []
 fd = os.open('f', os.O_CREAT); say(os.utime, 'f', ns=(1, 2 * 10**9)); say(lambda: os.stat('f').st_mtime_ns)
 say(lambda: os.stat('f').st_atime_ns); say(os.utime, 'none'); say(lambda: time.time() - os.stat('f').st_ctime < 5)
 say(time.clock_getres, time.CLOCK_MONOTONIC); say(time.clock_gettime, 77)

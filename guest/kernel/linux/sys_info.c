@@ -72,6 +72,13 @@ int64_t sys_not_permitted(struct kernel *kernel, const struct call *call)
 	return -EPERM;
 }
 
+/* Extended attributes: no file system in here has them. */
+int64_t sys_not_supported(struct kernel *kernel, const struct call *call)
+{
+	(void)kernel, (void)call;
+	return -EOPNOTSUPP;
+}
+
 int64_t sys_fchown(struct kernel *kernel, const struct call *call)
 {
 	return fd_get(&kernel->fds, (uint32_t)call->a) ? -EPERM : -EBADF;

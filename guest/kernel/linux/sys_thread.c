@@ -72,12 +72,12 @@ static int64_t clone_thread(struct kernel *kernel, const struct clone_request *r
 	uint32_t tid;
 
 	if ((request->flags & THREAD_FLAGS) != THREAD_FLAGS)
-		return request->flags & NAMESPACE_FLAGS ? -EPERM : too_many(kernel);
+		return request->flags & NAMESPACE_FLAGS ? -EPERM : -EAGAIN;
 	if (!may_add_thread(kernel))
 		return too_many(kernel);
 	thread = thread_new(kernel);
 	if (!thread)
-		return too_many(kernel);
+		return -EAGAIN;
 	tid = thread->tid;
 	set_up_thread(kernel, thread, request);
 	if (request->flags & CLONE_CHILD_CLEARTID)
@@ -129,10 +129,11 @@ int64_t sys_clone3(struct kernel *kernel, const struct call *call)
 	return clone_thread(kernel, &request);
 }
 
+/* Never a limit that was hit: there is one process, whatever the policy says. */
 int64_t sys_fork(struct kernel *kernel, const struct call *call)
 {
-	(void)call;
-	return too_many(kernel);
+	(void)kernel, (void)call;
+	return -EAGAIN;
 }
 
 int64_t sys_exit(struct kernel *kernel, const struct call *call)

@@ -108,6 +108,7 @@ int64_t sys_msync(struct kernel *kernel, const struct call *call);
 int64_t sys_munmap(struct kernel *kernel, const struct call *call);
 int64_t sys_nanosleep(struct kernel *kernel, const struct call *call);
 int64_t sys_newfstatat(struct kernel *kernel, const struct call *call);
+int64_t sys_not_supported(struct kernel *kernel, const struct call *call);
 int64_t sys_not_permitted(struct kernel *kernel, const struct call *call);
 int64_t sys_open(struct kernel *kernel, const struct call *call);
 int64_t sys_openat(struct kernel *kernel, const struct call *call);
