@@ -141,7 +141,11 @@ static int take_messages(struct engine_template *tmpl)
  * own last words only then. */
 static void control_turn(struct engine_template *tmpl)
 {
-	if (take_messages(tmpl) == FDPASS_EMPTY || take_messages(tmpl) == FDPASS_EMPTY)
+	int rc = take_messages(tmpl);
+
+	if (rc == FDPASS_END)
+		rc = take_messages(tmpl);
+	if (rc == FDPASS_EMPTY)
 		return;
 	die(tmpl, "the supervisor ended unexpectedly");
 	for (uint32_t i = 0; i < tmpl->slots; i++) {

@@ -19,6 +19,7 @@
 #include "hostcalls.h"
 
 #define NS_PER_S UINT64_C(1000000000)
+#define KICK_STRETCH_MOST 16u
 #define LOOK_NS UINT64_C(50000000) /* how long output may lie unseen while the guest computes */
 
 /* The handler has no other way to learn which vCPU is meant; there is one per process. */
@@ -171,6 +172,20 @@ static void kick(struct run *run)
 	}
 }
 
+/* Where entering the guest takes longer than a period (software emulation), kicks would keep it from
+ * ever going on: they become rarer as long as they find it where it was. */
+static uint64_t kick_distance(struct run *run)
+{
+	uint64_t rip = run->machine->run->s.regs.regs.rip;
+
+	if (rip != run->kick_rip)
+		run->kick_stretch = 1;
+	else if (run->kick_stretch < KICK_STRETCH_MOST)
+		run->kick_stretch *= 2;
+	run->kick_rip = rip;
+	return run->kick_period_ns * run->kick_stretch;
+}
+
 /* Late kicks are not made up for. */
 static bool kick_is_due(struct run *run)
 {
@@ -181,7 +196,7 @@ static bool kick_is_due(struct run *run)
 	now = run_clock_ns();
 	if (now < run->kick_ns)
 		return false;
-	run->kick_ns = run->kick_period_ns ? now + run->kick_period_ns : 0;
+	run->kick_ns = run->kick_period_ns ? now + kick_distance(run) : 0;
 	return true;
 }
 

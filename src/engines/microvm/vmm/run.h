@@ -35,6 +35,8 @@ struct run {
 	uint64_t cpu_deadline_ns;  /* CLOCK_PROCESS_CPUTIME_ID; 0: none */
 	uint64_t kick_ns;          /* next kick, 0: none */
 	uint64_t kick_period_ns;
+	uint64_t kick_rip;     /* where the last kick met the guest */
+	uint32_t kick_stretch; /* how many periods lie between kicks of a guest that stands there */
 	uint64_t look_ns; /* when to look for output next */
 	/* What happened. */
 	uint32_t exit_kind;
