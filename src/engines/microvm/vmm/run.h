@@ -37,7 +37,7 @@ struct run {
 	uint64_t kick_period_ns;
 	uint64_t kick_rip;     /* where the last kick met the guest */
 	uint32_t kick_stretch; /* how many periods lie between kicks of a guest that stands there */
-	uint64_t look_ns; /* when to look for output next */
+	uint64_t look_ns;      /* when to look for output next */
 	/* What happened. */
 	uint32_t exit_kind;
 	uint32_t signal;
