@@ -196,6 +196,24 @@ static int map_run(struct machine *machine, int kvm_fd, struct psb_error *err)
 	return 0;
 }
 
+static uint64_t read_tsc(const struct machine *machine)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} tsc = {.head = {.nmsrs = 1}, .entry = {.index = MSR_TSC}};
+
+	return ioctl(machine->vcpu_fd, KVM_GET_MSRS, &tsc) == 1 ? tsc.entry.data : __rdtsc();
+}
+
+/* Two readings are some microseconds apart: what is that near is the same counter. */
+static bool has_own_tsc(const struct machine *machine)
+{
+	uint64_t difference = read_tsc(machine) - __rdtsc();
+
+	return difference > TSC_NEAR && difference < (uint64_t)-TSC_NEAR;
+}
+
 int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, struct psb_error *err)
 {
 	int rc;
@@ -211,6 +229,8 @@ int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, str
 		rc = map_run(machine, kvm_fd, err);
 	if (rc < 0)
 		machine_close(machine);
+	else
+		machine->own_tsc = has_own_tsc(machine);
 	return rc;
 }
 
@@ -345,18 +365,7 @@ void machine_settle(struct machine *machine)
 	run->immediate_exit = 0;
 }
 
-/* The two readings are some microseconds apart: what is that near is the same. */
-uint64_t machine_tsc_offset(const struct machine *machine)
+uint64_t machine_tsc(const struct machine *machine)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} tsc = {.head = {.nmsrs = 1}, .entry = {.index = MSR_TSC}};
-	uint64_t before = __rdtsc();
-	uint64_t difference;
-
-	if (ioctl(machine->vcpu_fd, KVM_GET_MSRS, &tsc) != 1)
-		return 0;
-	difference = tsc.entry.data - before;
-	return difference < TSC_NEAR || difference > (uint64_t)-TSC_NEAR ? 0 : difference;
+	return machine->own_tsc ? read_tsc(machine) : __rdtsc();
 }

@@ -36,6 +36,30 @@ uint64_t run_clock_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+struct guest_clock run_guest_clock(const struct machine *machine, uint64_t tsc_khz)
+{
+	struct timespec real;
+
+	(void)clock_gettime(CLOCK_REALTIME, &real);
+	return (struct guest_clock){
+		.base_tsc = machine_tsc(machine),
+		.multiplier = (uint64_t)(((unsigned __int128)1000000 << 32) / tsc_khz),
+		.monotonic_base_ns = run_clock_ns(),
+		.realtime_base_ns = (uint64_t)real.tv_sec * NS_PER_S + (uint64_t)real.tv_nsec,
+	};
+}
+
+void run_set_clock(struct run *run)
+{
+	struct guest_clock clock;
+
+	if (!run->tsc_khz || !run->machine->own_tsc)
+		return;
+	clock = run_guest_clock(run->machine, run->tsc_khz);
+	(void)memory_write(run->machine->memory, GUEST_RUN_INFO + offsetof(struct run_info, clock),
+			   &clock, sizeof(clock));
+}
+
 uint64_t run_cpu_ns(void)
 {
 	struct timespec now;
@@ -220,6 +244,8 @@ static int on_interrupt(struct run *run)
 
 	if (look && !in_kernel(run, run->machine->run->s.regs.regs.rip))
 		end = output_show(run);
+	if (look)
+		run_set_clock(run);
 	if (look)
 		run->look_ns = run_clock_ns() + LOOK_NS;
 	return end >= 0 ? end : run_interrupted(run);
