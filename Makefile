@@ -11,12 +11,13 @@ CLANG := $(BUILD)-clang
 SUITES := $(PYTHON) scripts/suites.py --build $(BUILD)
 DEPS ?= scripts/deps.sh
 FUZZ_SECONDS ?= 60
+SOAK_RUNS ?= 200000
 prefix ?= /usr/local
 
 # The microVM engine on ordinary KVM, under QEMU's software emulation: some minutes.
 .PHONY: test-vanilla-kvm
 .PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python lint \
-	format bench fuzz install clean
+	format bench fuzz soak install clean
 
 help:
 	@echo "make build    build/pysandbox and the library"
@@ -25,6 +26,7 @@ help:
 	@echo "make lint     formatting, clang-tidy, banned functions, sizes"
 	@echo "make bench    the figures of this machine"
 	@echo "make fuzz     every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds"
+	@echo "make soak     SOAK_RUNS ($(SOAK_RUNS)) executions with random ends: nothing may grow"
 	@echo "make install  into prefix ($(prefix))"
 	@echo "make format   clang-format, in place"
 
@@ -61,6 +63,9 @@ format:
 bench: build
 	$(DEPS) test
 	$(PYTHON) bench/run.py --command $(BUILD)/pysandbox
+
+soak: build
+	PYSANDBOX=$(abspath $(BUILD))/pysandbox $(PYTHON) tests/soak/soak.py -n $(SOAK_RUNS)
 
 fuzz:
 	$(DEPS) build test

@@ -135,7 +135,7 @@ static int caged_execute(struct cage *cage, const char *source, const char *inpu
 	psb_request_init(&request);
 	request.source = source;
 	request.source_len = strlen(source);
-	request.filename = "attack.py";
+	request.filename = "<attack>"; /* no name of a file: nothing of ours is left there */
 	request.inputs = inputs;
 	request.inputs_len = inputs ? strlen(inputs) : 0;
 	if (cancel_seen())

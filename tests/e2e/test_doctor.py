@@ -253,7 +253,7 @@ def test_a_host_without_namespaces():
 def test_a_host_without_landlock():
     value = report(preexec_fn=deny(LANDLOCK, error=errno.ENOSYS))
     assert item(value, "landlock")["state"] == "weak" and "lsm=" in item(value, "landlock")["remedy"]
-    assert "C" not in [cage["rung"] for cage in attacked(value)]
+    assert "C" not in [cage["rung"] for cage in attacked(value) if cage["engine"] == "native"]
     assert value["exit_code"] == 0
 
 

@@ -87,7 +87,7 @@ static void install(void)
 static int attempt_in_child(const struct attempt *attempt)
 {
 	const long *args = attempt->args;
-	int status;
+	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {

@@ -2,8 +2,8 @@
 
 soak.py [-n EXECUTIONS] [--engine E] [--pool N]: prints one JSON object, exits 1 when an outcome was
 wrong or something grew. Programs are submitted as instances come free; some are cancelled. What is
-counted is the library's process (descriptors, resident memory), the processes below, the mounts and
-the control groups. A first part fills caches and allocators; growth is what comes after it.
+counted is the library's process (descriptors, resident memory), the processes below and the
+mounts. A first part fills caches and allocators; growth is what comes after it.
 """
 import argparse
 import collections
@@ -53,7 +53,6 @@ def look():
         "resident_kib": int(measure.status_field(os.getpid(), "VmRSS")[0]),
         "processes": len(measure.descendants()),
         "mounts": len(pathlib.Path("/proc/self/mountinfo").read_text().splitlines()),
-        "groups": sum(1 for _ in pathlib.Path("/sys/fs/cgroup").glob("*/**/psb-*")),
     }
 
 
