@@ -41,7 +41,6 @@ static const struct attempt attempts[] = {
 	{"KVM_GET_DIRTY_LOG", SYS_ioctl, {-1, KVM_GET_DIRTY_LOG}, true},
 	{"KVM_CLEAR_DIRTY_LOG", SYS_ioctl, {-1, (long)KVM_CLEAR_DIRTY_LOG}, true},
 	{"KVM_SET_XSAVE", SYS_ioctl, {-1, KVM_SET_XSAVE}, true},
-	{"KVM_GET_MSRS", SYS_ioctl, {-1, (long)KVM_GET_MSRS}, true},
 	{"KVM_SET_MSRS", SYS_ioctl, {-1, KVM_SET_MSRS}, true},
 	{"madvise DONTNEED", SYS_madvise, {0, 0, MADV_DONTNEED}, true},
 	{"KVM_CREATE_VM", SYS_ioctl, {-1, KVM_CREATE_VM}, false},

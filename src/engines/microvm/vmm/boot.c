@@ -143,7 +143,7 @@ static int write_boot_pages(const struct boot *boot, struct machine *machine, st
 	info->pool_end = memory->end;
 	info->hwcap = getauxval(AT_HWCAP);
 	info->hwcap2 = getauxval(AT_HWCAP2);
-	info->clock = run.clock = run_guest_clock(machine, tsc_khz(machine));
+	info->clock = run.clock = run_guest_clock(tsc_khz(machine));
 	describe_xsave(machine, info);
 	if (getrandom(info->entropy, sizeof(info->entropy), 0) != (ssize_t)sizeof(info->entropy) ||
 	    getrandom(run.entropy, sizeof(run.entropy), 0) != (ssize_t)sizeof(run.entropy))

@@ -85,7 +85,7 @@ static bool write_run_info(struct worker *worker, const struct vm_limits *limits
 {
 	struct run_info info = {
 		.generation = ++worker->generation,
-		.clock = run_guest_clock(&worker->machine, worker->snapshot->header.tsc_khz),
+		.clock = run_guest_clock(worker->snapshot->header.tsc_khz),
 		.pool_end = worker->memory.end,
 		.memory_limit_bytes = limits->memory_bytes,
 		.workspace_bytes = limits->workspace_bytes,

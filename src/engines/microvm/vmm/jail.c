@@ -44,10 +44,10 @@ static const struct sock_filter filter[] = {
 	IF_EQUAL(SYS_clock_nanosleep),
 	IF_EQUAL(SYS_exit_group),
 	IF_EQUAL(SYS_restart_syscall),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 25),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 23),
 	/* madvise: MADV_DONTNEED only */
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG_LOW(2)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4 /* MADV_DONTNEED */, 22, 23),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4 /* MADV_DONTNEED */, 20, 21),
 	/* ioctl: the numbers have no upper half */
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG_LOW(1)),
 	IF_EQUAL(KVM_RUN),
@@ -55,7 +55,6 @@ static const struct sock_filter filter[] = {
 	IF_EQUAL(KVM_CLEAR_DIRTY_LOG),
 	IF_EQUAL(KVM_SET_XSAVE),
 	IF_EQUAL(KVM_SET_MSRS),
-	IF_EQUAL(KVM_GET_MSRS),
 	IF_EQUAL(KVM_SET_DEBUGREGS),
 	IF_EQUAL(KVM_SET_VCPU_EVENTS),
 	IF_EQUAL(KVM_SET_REGS),

@@ -17,7 +17,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -28,8 +27,6 @@
 #define XCR0_WANTED 0xe7u /* x87, SSE, AVX, AVX-512 */
 #define PARAVIRTUAL_LEAVES 0x40000000u
 #define IMAGE_SLOT MEMORY_SLOTS
-#define MSR_TSC 0x10u
-#define TSC_NEAR 10000000u
 
 static int kvm_fail(const char *what, struct psb_error *err)
 {
@@ -196,24 +193,6 @@ static int map_run(struct machine *machine, int kvm_fd, struct psb_error *err)
 	return 0;
 }
 
-static uint64_t read_tsc(const struct machine *machine)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} tsc = {.head = {.nmsrs = 1}, .entry = {.index = MSR_TSC}};
-
-	return ioctl(machine->vcpu_fd, KVM_GET_MSRS, &tsc) == 1 ? tsc.entry.data : __rdtsc();
-}
-
-/* Two readings are some microseconds apart: what is that near is the same counter. */
-static bool has_own_tsc(const struct machine *machine)
-{
-	uint64_t difference = read_tsc(machine) - __rdtsc();
-
-	return difference > TSC_NEAR && difference < (uint64_t)-TSC_NEAR;
-}
-
 int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, struct psb_error *err)
 {
 	int rc;
@@ -229,8 +208,6 @@ int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, str
 		rc = map_run(machine, kvm_fd, err);
 	if (rc < 0)
 		machine_close(machine);
-	else
-		machine->own_tsc = has_own_tsc(machine);
 	return rc;
 }
 
@@ -363,9 +340,4 @@ void machine_settle(struct machine *machine)
 	run->immediate_exit = 1;
 	(void)ioctl(machine->vcpu_fd, KVM_RUN, 0);
 	run->immediate_exit = 0;
-}
-
-uint64_t machine_tsc(const struct machine *machine)
-{
-	return machine->own_tsc ? read_tsc(machine) : __rdtsc();
 }

@@ -33,7 +33,6 @@ struct machine {
 	size_t run_bytes;
 	size_t xsave_bytes; /* as KVM says; at most MACHINE_XSAVE_BYTES */
 	uint64_t cr4_features;
-	bool own_tsc;
 	uint64_t xcr0; /* 0: KVM does not let the guest have its own */
 	struct kernel_header kernel;
 	struct memory *memory;
@@ -57,9 +56,6 @@ int machine_restore(struct machine *machine, const struct machine_state *state);
 
 /* Restarts the vCPU in ring 3 at `rip` with the rest of the registers as they are. */
 void machine_enter_user(struct machine *machine, uint64_t rip, uint64_t rsp);
-/* The guest's time-stamp counter now. An ordinary KVM gives it one of its own that begins with the
- * vCPU and, where the host's is not stable, stands still while the vCPU does not run. */
-uint64_t machine_tsc(const struct machine *machine);
 /* Completes what the last exit left half-done, so that registers may be set. */
 void machine_settle(struct machine *machine);
 
