@@ -133,8 +133,9 @@ struct file_record {
 	int64_t mtime_ns;
 };
 
-/* A time-stamp-counter clock: now_ns = base_ns + ((rdtsc - base_tsc) * multiplier >> 32), with a
- * 128-bit product. */
+/* A time-stamp-counter clock: now_ns = base_ns + ((rdtsc - base) * multiplier >> 32), with a
+ * 128-bit product. Set before a run and after every HOST_WAIT; base is the guest's counter when it
+ * first sees another base_tsc here, as the VMM's counter may be another one. */
 struct guest_clock {
 	uint64_t base_tsc;
 	uint64_t multiplier;

@@ -6,9 +6,13 @@ the plain interpreter in an empty directory, inside by the microvm engine.
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
-import psbtest
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import psbtest  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK),
                                 reason="no access to /dev/kvm")

@@ -30,6 +30,8 @@ void kernel_setup(struct kernel *kernel, const struct boot_info *boot, const str
 	kernel->vfs.umask = 022;
 	kernel->vfs.tmpfs.max_bytes = UINT64_MAX / 2;
 	kernel->vfs.tmpfs.max_files = UINT64_MAX / 2;
+	kernel->told_base_tsc = boot->clock.base_tsc;
+	kernel->base_tsc = min_u64(boot->clock.base_tsc, cpu_ticks());
 	kernel->started_ns = clock_ns(kernel, CLOCK_STEADY);
 	random_seed(&kernel->random, boot->entropy);
 	memcpy(kernel->name, "python3", sizeof("python3"));
@@ -68,6 +70,7 @@ static void set_limits(struct kernel *kernel)
 void kernel_new_run(struct kernel *kernel)
 {
 	kernel->generation = kernel->run->generation;
+	clock_rebase(kernel);
 	kernel->limits_hit = 0;
 	kernel->mm.limit_hit = false;
 	kernel->vfs.disk_limit_hit = false;

@@ -6,24 +6,40 @@
  */
 #include "kernel.h"
 
-static uint64_t since_base(const struct guest_clock *clock)
+static const struct guest_clock *current_clock(const struct kernel *kernel)
+{
+	return kernel->generation > 0 ? &kernel->run->clock : &kernel->boot->clock;
+}
+
+/* The counter may be another one than the VMM's, and may stand still while the VMM runs: what counts
+ * is what it says here, when the VMM has just told the time. */
+void clock_rebase(struct kernel *kernel)
+{
+	uint64_t told = current_clock(kernel)->base_tsc;
+
+	if (told == kernel->told_base_tsc)
+		return;
+	kernel->told_base_tsc = told;
+	kernel->base_tsc = cpu_ticks();
+}
+
+static uint64_t since_base(const struct kernel *kernel, const struct guest_clock *clock)
 {
 	uint64_t ticks = cpu_ticks();
 	unsigned __int128 product;
 
-	if (ticks <= clock->base_tsc)
+	if (ticks <= kernel->base_tsc)
 		return 0;
-	product = (unsigned __int128)(ticks - clock->base_tsc) * clock->multiplier;
+	product = (unsigned __int128)(ticks - kernel->base_tsc) * clock->multiplier;
 	return (uint64_t)(product >> 32);
 }
 
 uint64_t clock_ns(struct kernel *kernel, enum clock_kind kind)
 {
-	const struct guest_clock *clock =
-		kernel->generation > 0 ? &kernel->run->clock : &kernel->boot->clock;
+	const struct guest_clock *clock = current_clock(kernel);
 	uint64_t base = kind == CLOCK_WALL ? clock->realtime_base_ns : clock->monotonic_base_ns;
 
-	return base + since_base(clock);
+	return base + since_base(kernel, clock);
 }
 
 uint64_t clock_cpu_ns(struct kernel *kernel)

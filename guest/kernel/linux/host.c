@@ -82,6 +82,7 @@ void host_wait(struct kernel *kernel, uint64_t ns)
 
 	host_report(kernel);
 	(void)host_call(HOST_WAIT, ns, 0, 0);
+	clock_rebase(kernel);
 	kernel->idle_ns += clock_ns(kernel, CLOCK_STEADY) - before;
 }
 

@@ -174,8 +174,9 @@ static int add_data(struct tree *tree, struct psb_error *err)
 static int add_stand_ins(struct tree *tree, struct psb_error *err)
 {
 	static const char *const texts[][2] = {
-		{"/etc/passwd", "guest:x:1000:1000::/sandbox/workspace:/usr/sbin/nologin\n"},
-		{"/etc/group", "guest:x:1000:\n"},
+		{"/etc/passwd", "root:x:0:0::/:/usr/sbin/nologin\nguest:x:1000:1000::/sandbox/"
+				"workspace:/usr/sbin/nologin\n"},
+		{"/etc/group", "root:x:0:\nguest:x:1000:\n"},
 		{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
 		{"/etc/hosts", "127.0.0.1 localhost\n"},
 		{"/etc/os-release", "ID=pysandbox\nNAME=pysandbox\n"},

@@ -18,9 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -126,20 +124,6 @@ static uint64_t tsc_khz(const struct machine *machine)
 	return khz > 0 ? (uint64_t)khz : 1000000;
 }
 
-static struct guest_clock boot_clock(const struct machine *machine)
-{
-	uint64_t khz = tsc_khz(machine);
-	struct timespec real;
-
-	(void)clock_gettime(CLOCK_REALTIME, &real);
-	return (struct guest_clock){
-		.base_tsc = __rdtsc() + machine_tsc_offset(machine),
-		.multiplier = (uint64_t)(((unsigned __int128)1000000 << 32) / khz),
-		.monotonic_base_ns = run_clock_ns(),
-		.realtime_base_ns = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec,
-	};
-}
-
 static int write_boot_pages(const struct boot *boot, struct machine *machine, struct psb_error *err)
 {
 	auto_free struct boot_info *info = calloc(1, sizeof(*info));
@@ -159,7 +143,7 @@ static int write_boot_pages(const struct boot *boot, struct machine *machine, st
 	info->pool_end = memory->end;
 	info->hwcap = getauxval(AT_HWCAP);
 	info->hwcap2 = getauxval(AT_HWCAP2);
-	info->clock = run.clock = boot_clock(machine);
+	info->clock = run.clock = run_guest_clock(tsc_khz(machine));
 	describe_xsave(machine, info);
 	if (getrandom(info->entropy, sizeof(info->entropy), 0) != (ssize_t)sizeof(info->entropy) ||
 	    getrandom(run.entropy, sizeof(run.entropy), 0) != (ssize_t)sizeof(run.entropy))

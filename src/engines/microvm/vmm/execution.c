@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "hostcalls.h"
 #include "worker.h"
@@ -24,14 +22,6 @@
 #define FIRST_PID 1000u
 #define PIDS 30000u
 #define COLLECT_NS (UINT64_C(10000) * NS_PER_MS)
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* What the command did not bring along comes from the pipe. */
 static int64_t read_request(void *context, uint8_t *to, uint64_t bytes)
@@ -91,21 +81,11 @@ static int flush_output(void *context)
 	return outbox_flush(&worker->outbox);
 }
 
-static struct guest_clock guest_clock(const struct worker *worker)
-{
-	return (struct guest_clock){
-		.base_tsc = __rdtsc() + worker->tsc_offset,
-		.multiplier = worker->tsc_multiplier,
-		.monotonic_base_ns = run_clock_ns(),
-		.realtime_base_ns = realtime_ns(),
-	};
-}
-
 static bool write_run_info(struct worker *worker, const struct vm_limits *limits)
 {
 	struct run_info info = {
 		.generation = ++worker->generation,
-		.clock = guest_clock(worker),
+		.clock = run_guest_clock(worker->snapshot->header.tsc_khz),
 		.pool_end = worker->memory.end,
 		.memory_limit_bytes = limits->memory_bytes,
 		.workspace_bytes = limits->workspace_bytes,
@@ -215,6 +195,7 @@ int execution_start(struct worker *worker, const struct vm_command *command)
 	struct run run = {
 		.machine = &worker->machine,
 		.execution = command->execution,
+		.tsc_khz = worker->snapshot->header.tsc_khz,
 		.io = {read_request, put_output, flush_output, worker},
 		.wall_deadline_ns = command->start_us * NS_PER_US + limits.wall_ms * NS_PER_MS,
 		.cpu_deadline_ns = cpu_start + limits.cpu_ms * NS_PER_MS,

@@ -153,7 +153,9 @@ static int call_wait(struct run *run, uint64_t sleep_ns)
 	if (end >= 0)
 		return end;
 	(void)go_on(run, 0);
-	return sleep_until(run, sleep_ns > UINT64_MAX / 2 ? 0 : run_clock_ns() + sleep_ns);
+	end = sleep_until(run, sleep_ns > UINT64_MAX / 2 ? 0 : run_clock_ns() + sleep_ns);
+	run_set_clock(run);
+	return end;
 }
 
 static int call_timer(struct run *run, uint64_t first_ns, uint64_t period_ns)

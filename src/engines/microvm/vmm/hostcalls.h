@@ -14,5 +14,6 @@ int output_show(struct run *run);
 /* run.c */
 int run_interrupted(struct run *run);
 void run_arm_wall(const struct run *run);
+void run_set_clock(struct run *run);
 
 #endif

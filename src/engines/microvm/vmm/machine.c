@@ -17,7 +17,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -28,8 +27,6 @@
 #define XCR0_WANTED 0xe7u /* x87, SSE, AVX, AVX-512 */
 #define PARAVIRTUAL_LEAVES 0x40000000u
 #define IMAGE_SLOT MEMORY_SLOTS
-#define MSR_TSC 0x10u
-#define TSC_NEAR 10000000u
 
 static int kvm_fail(const char *what, struct psb_error *err)
 {
@@ -343,20 +340,4 @@ void machine_settle(struct machine *machine)
 	run->immediate_exit = 1;
 	(void)ioctl(machine->vcpu_fd, KVM_RUN, 0);
 	run->immediate_exit = 0;
-}
-
-/* The two readings are some microseconds apart: what is that near is the same. */
-uint64_t machine_tsc_offset(const struct machine *machine)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} tsc = {.head = {.nmsrs = 1}, .entry = {.index = MSR_TSC}};
-	uint64_t before = __rdtsc();
-	uint64_t difference;
-
-	if (ioctl(machine->vcpu_fd, KVM_GET_MSRS, &tsc) != 1)
-		return 0;
-	difference = tsc.entry.data - before;
-	return difference < TSC_NEAR || difference > (uint64_t)-TSC_NEAR ? 0 : difference;
 }

@@ -56,8 +56,6 @@ int machine_restore(struct machine *machine, const struct machine_state *state);
 
 /* Restarts the vCPU in ring 3 at `rip` with the rest of the registers as they are. */
 void machine_enter_user(struct machine *machine, uint64_t rip, uint64_t rsp);
-/* The guest's time-stamp counter minus ours: an ordinary KVM starts it at 0. */
-uint64_t machine_tsc_offset(const struct machine *machine);
 /* Completes what the last exit left half-done, so that registers may be set. */
 void machine_settle(struct machine *machine);
 

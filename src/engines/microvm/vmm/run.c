@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <x86intrin.h>
 
 #include "core/error.h"
 #include "hostcalls.h"
@@ -34,6 +35,30 @@ uint64_t run_clock_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+struct guest_clock run_guest_clock(uint64_t tsc_khz)
+{
+	struct timespec real;
+
+	(void)clock_gettime(CLOCK_REALTIME, &real);
+	return (struct guest_clock){
+		.base_tsc = __rdtsc(),
+		.multiplier = (uint64_t)(((unsigned __int128)1000000 << 32) / tsc_khz),
+		.monotonic_base_ns = run_clock_ns(),
+		.realtime_base_ns = (uint64_t)real.tv_sec * NS_PER_S + (uint64_t)real.tv_nsec,
+	};
+}
+
+void run_set_clock(struct run *run)
+{
+	struct guest_clock clock;
+
+	if (!run->tsc_khz)
+		return;
+	clock = run_guest_clock(run->tsc_khz);
+	(void)memory_write(run->machine->memory, GUEST_RUN_INFO + offsetof(struct run_info, clock),
+			   &clock, sizeof(clock));
 }
 
 uint64_t run_cpu_ns(void)
@@ -295,7 +320,7 @@ static int on_port(struct run *run)
 }
 
 /* -1: go on. */
-static int on_exit(struct run *run)
+static int look_why(struct run *run)
 {
 	const struct kvm_run *kvm = run->machine->run;
 
@@ -325,7 +350,7 @@ enum run_end run_machine(struct run *run)
 
 		run->entries++;
 		if (rc == 0)
-			end = on_exit(run);
+			end = look_why(run);
 		else if (errno != EINTR && errno != EAGAIN)
 			end = RUN_BROKEN;
 		if (kvm->immediate_exit && end < 0) {

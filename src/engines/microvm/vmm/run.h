@@ -37,6 +37,7 @@ struct run {
 	uint64_t kick_period_ns;
 	uint64_t kick_rip;     /* where the last kick met the guest */
 	uint32_t kick_stretch; /* how many periods lie between kicks of a guest that stands there */
+	uint64_t tsc_khz;      /* to tell the guest the time after a sleep; 0: do not */
 	uint64_t look_ns;      /* when to look for output next */
 	/* What happened. */
 	uint32_t exit_kind;
@@ -50,6 +51,9 @@ struct run {
 /* Once per process, before any run: two timers and one signal that interrupt KVM_RUN. */
 int run_timers_open(struct psb_error *err);
 enum run_end run_machine(struct run *run);
+
+/* The clock that the guest reads by itself, as of now; it takes its own counter for the base. */
+struct guest_clock run_guest_clock(uint64_t tsc_khz);
 
 uint64_t run_clock_ns(void);
 uint64_t run_cpu_ns(void);

@@ -47,13 +47,6 @@ static int map_golden(struct worker *worker, struct psb_error *err)
 	return 0;
 }
 
-static void set_clock(struct worker *worker)
-{
-	worker->tsc_multiplier =
-		(uint64_t)(((unsigned __int128)1000000 << 32) / worker->snapshot->header.tsc_khz);
-	worker->tsc_offset = machine_tsc_offset(&worker->machine);
-}
-
 static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
 {
 	const struct snapshot *snapshot = worker->snapshot;
@@ -71,8 +64,6 @@ static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err
 		rc = machine_open(&worker->machine, kvm_fd, &worker->memory, err);
 	if (rc == 0)
 		rc = machine_set_state(&worker->machine, &header->state, err);
-	if (rc == 0)
-		set_clock(worker);
 	worker->clean = rc == 0;
 	return rc;
 }

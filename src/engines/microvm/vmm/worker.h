@@ -19,8 +19,6 @@ struct worker {
 	bool clean;            /* memory and vCPU are the snapshot's */
 	bool trained;          /* the hot pages are known */
 	uint64_t generation;
-	uint64_t tsc_offset; /* guest's counter minus ours */
-	uint64_t tsc_multiplier;
 	/* Request bytes that came with the command. */
 	uint8_t *inbox;
 	size_t inbox_start;
