@@ -120,7 +120,8 @@ static long clone_init(const struct spawn_reply *hello, char *stack_top)
 }
 
 /* Makes a pid namespace with an init and arranges for our next child to be born there. */
-static int enter_new_pid_namespace(const struct spawn_message *message, struct jail_fault *fault)
+static int enter_new_pid_namespace(const struct spawn_message *message, pid_t *init,
+				   struct jail_fault *fault)
 {
 	struct spawn_reply *hello = &init_replies[message->slot];
 	char *top = init_stacks[message->slot] + INIT_STACK_BYTES;
@@ -133,6 +134,7 @@ static int enter_new_pid_namespace(const struct spawn_message *message, struct j
 	pid = clone_init(hello, top);
 	if (pid < 0)
 		return jail_fail(fault, errno, "clone pid namespace");
+	*init = (pid_t)pid;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return jail_fail(fault, errno, "pidfd_open of namespace init");
@@ -343,6 +345,13 @@ static int confine(const struct zygote *zygote, const struct spawn_message *mess
 				     getpid(), PSB_RESULT_FD, fault);
 }
 
+/* An init without a guest: the keeper takes our word for a failure to mean that there is none. */
+static void end_init(pid_t init)
+{
+	if (init > 0)
+		(void)kill(init, SIGKILL);
+}
+
 /* 0 in the instance, its pid in the zygote, -1 on failure. */
 static long clone_guest(const struct zygote *zygote, const struct spawn_message *message,
 			struct jail_fault *fault)
@@ -351,15 +360,20 @@ static long clone_guest(const struct zygote *zygote, const struct spawn_message 
 	unsigned long flags = namespaces ? JAIL_CLONE_GUEST_FLAGS : JAIL_CLONE_PLAIN_FLAGS;
 	static pid_t spare_tid;
 	pid_t *tid = zygote->tid_cache ? zygote->tid_cache : &spare_tid;
+	pid_t init = 0;
 	long pid;
 
-	if (namespaces && enter_new_pid_namespace(message, fault) < 0)
+	if (namespaces && enter_new_pid_namespace(message, &init, fault) < 0) {
+		end_init(init);
 		return -1;
+	}
 	pid = syscall(SYS_clone, flags, 0, 0, tid, 0);
 	if (pid == 0)
 		return 0;
-	if (pid < 0)
+	if (pid < 0) {
 		(void)jail_fail(fault, errno, "clone guest");
+		end_init(init);
+	}
 	if (namespaces && setns(zygote->self_pidfd, CLONE_NEWPID) < 0)
 		_exit(1);
 	return pid;

@@ -23,6 +23,7 @@ enum slot_state {
 struct slot {
 	enum slot_state state;
 	bool scout;       /* not the host's: scout.c */
+	bool init_due;    /* A, B: the zygote was asked for an init, which has not spoken yet */
 	bool ready_early; /* READY came before the init's word */
 	bool released;    /* the host is done with it */
 	bool killed;      /* we sent SIGKILL */

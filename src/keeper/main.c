@@ -134,6 +134,9 @@ static void on_spawn_reply(struct keeper *keeper, const struct spawn_reply *repl
 	case SPAWN_SCOUTED: scout_done(keeper, sender); break;
 	case SPAWN_FAILED:
 		describe(reply, text);
+		/* The zygote made no init, or has ended it. */
+		if (sender == keeper->zygote_pid)
+			keeper->slots[reply->slot].init_due = false;
 		slot_spawn_failed(keeper, reply->slot, text);
 		break;
 	default: break;

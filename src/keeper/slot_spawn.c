@@ -27,8 +27,11 @@ static int send_spawn(struct keeper *keeper, struct spawn_message *message, cons
 	memcpy(all + SPAWN_PIPES, group->tasks, SPAWN_GROUPS * sizeof(int));
 	message->groups =
 		has_cgroups(keeper) && !message->in_place && !keeper->cgroups.host.unified;
-	return spawn_send(keeper, message, all,
-			  message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
+	rc = spawn_send(keeper, message, all,
+			message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
+	keeper->slots[message->slot].init_due =
+		rc == 0 && has_namespaces(keeper) && !message->in_place;
+	return rc;
 }
 
 int slot_spawn(struct keeper *keeper, uint32_t index, const int fds[4])

@@ -23,9 +23,11 @@
 #include "keeper/keeper.h"
 #include "keeper/procfs.h"
 
+/* An init that has not spoken yet counts: it runs on the slot's stack in the zygote's memory, so the
+ * slot must not be used again before it is dead. */
 static bool alive(const struct slot *slot)
 {
-	return slot->init_pid != 0 || slot->guest_pid != 0;
+	return slot->init_due || slot->init_pid != 0 || slot->guest_pid != 0;
 }
 
 static uint32_t index_of(const struct keeper *keeper, const struct slot *slot)
@@ -146,8 +148,12 @@ void slot_spawn_failed(struct keeper *keeper, uint32_t index, const char *text)
 	slot->reported = true;
 	slot_kill(slot);
 	send_slot(keeper, index, KEEPER_SLOT_FAILED, text);
-	if (slot->scout && !alive(slot))
+	if (alive(slot))
+		return;
+	if (slot->scout)
 		scout_over(keeper);
+	else if (slot->released)
+		free_slot(keeper, index);
 }
 
 bool is_own_child(pid_t pid)
@@ -157,21 +163,28 @@ bool is_own_child(pid_t pid)
 	return pid > 1 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
+static void all_reaped(struct keeper *keeper, struct slot *slot);
+
 /* The init and the guest run at the same time: this may come after the guest's READY, and it may
  * come when the instance has ended already. An init that no slot wants is ended here. */
 void slot_init_seen(struct keeper *keeper, uint32_t index, uint32_t generation, pid_t pid)
 {
 	struct slot *slot = &keeper->slots[index];
+	bool living = is_own_child(pid);
 
-	if (!is_own_child(pid))
-		return;
-	if (slot->state != SLOT_SPAWNING || slot->generation != generation || slot->init_pid != 0) {
-		(void)kill(pid, SIGKILL);
+	if (!slot->init_due || slot->generation != generation) {
+		if (living)
+			(void)kill(pid, SIGKILL);
 		return;
 	}
-	slot->init_pid = pid;
-	if (slot->ready_early)
+	slot->init_due = false;
+	slot->init_pid = living ? pid : 0;
+	if (!living || slot->killed || slot->state != SLOT_SPAWNING)
+		slot_kill(slot);
+	else if (slot->ready_early)
 		slot_ready(keeper, index);
+	if (!alive(slot))
+		all_reaped(keeper, slot);
 }
 
 /* Single use: the template's two processes are the instance's from here on. */
@@ -392,7 +405,7 @@ static void guest_reaped(struct keeper *keeper, struct slot *slot, int code, int
 		evidence->memory_peak_bytes =
 			peak_bytes > slot->peak_base_bytes ? peak_bytes - slot->peak_base_bytes : 0;
 	}
-	if (slot->init_pid != 0)
+	if (slot->init_due || slot->init_pid != 0)
 		slot_kill(slot);
 }
 

@@ -42,7 +42,7 @@ struct inject *inject_open(const char *path, bool use)
 
 static bool fails_at(const char *name, int error, void *caller)
 {
-	if (!shared->armed ||
+	if (!shared->armed || (shared->only[0] && strcmp(shared->only, name) != 0) ||
 	    __atomic_fetch_add(&shared->count, 1, __ATOMIC_RELAXED) != shared->target)
 		return false;
 	for (size_t i = 0; i < sizeof(shared->fired) - 1 && name[i]; i++)

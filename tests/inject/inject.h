@@ -10,6 +10,7 @@ struct inject {
 	long count;  /* calls so far, while armed */
 	long alive;  /* allocations minus frees, of the wrapped callers */
 	bool armed;
+	char only[32];  /* the one function that is counted and fails; "": all */
 	char fired[32]; /* the function that failed, or "" */
 	void *caller;
 };

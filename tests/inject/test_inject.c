@@ -87,6 +87,7 @@ struct tally {
 static void remove_outputs(void);
 
 static struct tally tally;
+static const char *only = ""; /* of all calls, those of this function */
 static struct inject *inject;
 
 __attribute__((format(printf, 1, 2), noreturn)) static void bad(const char *format, ...)
@@ -352,6 +353,7 @@ static long one(long n)
 	long alive;
 
 	*inject = (struct inject){.target = n, .alive = inject->alive};
+	(void)snprintf(inject->only, sizeof(inject->only), "%s", only);
 	alive = inject->alive;
 	session();
 	if (open_descriptors() != descriptors)
@@ -404,6 +406,8 @@ int main(int argc, char **argv)
 	long n = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 	long count;
 
+	if (argc > 5)
+		only = argv[5];
 	if (wanted)
 		step = strtol(wanted, NULL, 10);
 	if (argc < 3 || step < 1)
