@@ -184,13 +184,7 @@ static void put_end(struct json_writer *w, const struct psb_outcome *outcome)
 	json_put_text(w, psb_status_name(verdict->status));
 	json_key(w, "limit");
 	json_put_text(w, limit_name(verdict->limit));
-	json_key(w, "limits_hit");
-	json_open(w, '[');
-	for (int i = 0; i < LIMIT_COUNT; i++) {
-		if (verdict->limits_hit & (1u << i))
-			json_put_text(w, limit_name((enum limit_name)i));
-	}
-	json_close(w, ']');
+	outcome_write_limits_hit(w, outcome);
 	if (verdict->status == PSB_EXIT) {
 		json_key(w, "exit_code");
 		json_put_int(w, verdict->exit_code);

@@ -95,6 +95,8 @@ int outcome_set_error(struct psb_outcome *outcome, const char *type, const char 
 /* outcome_json.c: the member `controls`, of one for each key. */
 void outcome_write_controls(struct json_writer *writer,
 			    const struct control controls[CONTROL_COUNT]);
+/* The member `limits_hit`. */
+void outcome_write_limits_hit(struct json_writer *writer, const struct psb_outcome *outcome);
 /* The members of `usage`. */
 void outcome_write_usage(struct json_writer *writer, const struct psb_outcome *outcome);
 /* The whole outcome as JSON text. 0, PSB_E_TOO_LARGE, PSB_E_MEMORY. */

@@ -9,7 +9,7 @@
 #include "core/level.h"
 #include "core/outcome.h"
 
-static void put_limits_hit(struct json_writer *w, const struct psb_outcome *outcome)
+void outcome_write_limits_hit(struct json_writer *w, const struct psb_outcome *outcome)
 {
 	json_key(w, "limits_hit");
 	json_open(w, '[');
@@ -198,7 +198,7 @@ static void put_head(struct json_writer *w, const struct psb_outcome *outcome)
 	json_put_text(w, psb_status_name(outcome->verdict.status));
 	json_key(w, "limit");
 	json_put_text(w, limit_name(outcome->verdict.limit));
-	put_limits_hit(w, outcome);
+	outcome_write_limits_hit(w, outcome);
 	if (outcome->has_result) {
 		json_key(w, "result");
 		json_put_raw(w, outcome->result, outcome->result_len);

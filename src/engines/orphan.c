@@ -23,7 +23,6 @@
 #include "core/error.h"
 
 #define SPAWN_STACK_BYTES (64u << 10)
-#define CONTROL_FD 3
 
 struct spawn {
 	const char *path;
@@ -41,11 +40,11 @@ __attribute__((noreturn)) static void exec_program(struct spawn *spawn)
 	int fd = spawn->socket;
 
 	/* If 3 is free the socket may already be there, close-on-exec: dup2 would change nothing. */
-	if (fd == CONTROL_FD)
+	if (fd == ORPHAN_CONTROL_FD)
 		(void)fcntl(fd, F_SETFD, 0);
-	else if (dup2(fd, CONTROL_FD) < 0)
+	else if (dup2(fd, ORPHAN_CONTROL_FD) < 0)
 		_exit(127);
-	(void)syscall(SYS_close_range, CONTROL_FD + 1, ~0u, 0);
+	(void)syscall(SYS_close_range, ORPHAN_CONTROL_FD + 1, ~0u, 0);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)execve(spawn->path, argv, envp);

@@ -6,6 +6,8 @@
 
 #include "pysandbox.h"
 
+#define ORPHAN_CONTROL_FD 3
+
 /*
  * Execs <libexec>/<program> with one end of a socket pair as descriptor 3 and nothing else, sends
  * it `config` as its first message and returns the other end (non-blocking, close-on-exec) in
@@ -13,5 +15,9 @@
  */
 int orphan_start(const char *libexec, const char *program, const char *who, const void *config,
 		 size_t config_bytes, int *control_fd, struct psb_error *err);
+
+/* In the helper, first of all: standard streams to /dev/null, no other descriptor but the control
+ * one, signals as they are by default (SIGPIPE ignored), a session of its own, `name`, root folder. */
+void orphan_begin(const char *name);
 
 #endif

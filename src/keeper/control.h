@@ -19,7 +19,6 @@
 
 #define KEEPER_VERSION 2u
 #define KEEPER_MAX_SLOTS 64u
-#define KEEPER_CONTROL_FD 3
 #define KEEPER_TEXT_BYTES 400u
 #define HOST_FDS 5u
 

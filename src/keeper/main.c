@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "engines/orphan.h"
 #include "ipc/fdpass.h"
 #include "keeper/keeper.h"
 
@@ -355,21 +356,7 @@ static void raise_open_files(void)
 
 static void set_up_process(void)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	struct sigaction fallback = {.sa_handler = SIG_DFL};
-	int null = open("/dev/null", O_RDWR);
-
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		(void)dup2(null, fd);
-	(void)syscall(SYS_close_range, KEEPER_CONTROL_FD + 1, ~0u, 0);
-	(void)fcntl(KEEPER_CONTROL_FD, F_SETFD, FD_CLOEXEC);
-	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &fallback, NULL);
-	/* Ctrl-C and hang-ups of the host's terminal are the host's: we end with its socket. */
-	(void)setsid();
-	(void)sigaction(SIGPIPE, &ignore, NULL);
-	(void)prctl(PR_SET_NAME, "psb-keeper");
-	(void)!chdir("/");
+	orphan_begin("psb-keeper");
 	(void)umask(022);
 	raise_open_files();
 }
@@ -408,7 +395,7 @@ static int read_config(struct keeper *keeper)
 	ssize_t n;
 
 	do
-		n = recv(KEEPER_CONTROL_FD, &keeper->config, sizeof(keeper->config), 0);
+		n = recv(ORPHAN_CONTROL_FD, &keeper->config, sizeof(keeper->config), 0);
 	while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof(keeper->config) && keeper->config.version == KEEPER_VERSION &&
 			       keeper->config.slots >= 1 && keeper->config.slots <= KEEPER_MAX_SLOTS
@@ -422,7 +409,7 @@ int main(void)
 	char text[KEEPER_TEXT_BYTES];
 
 	set_up_process();
-	keeper.host_fd = KEEPER_CONTROL_FD;
+	keeper.host_fd = ORPHAN_CONTROL_FD;
 	keeper.zygote_fd = keeper.output_fd = keeper.listener_fd = keeper.liveness_fd = -1;
 	memset(keeper.scout.fds, -1, sizeof(keeper.scout.fds));
 	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++) {

@@ -20,24 +20,12 @@
 
 #include "../image/store.h"
 #include "core/error.h"
+#include "engines/orphan.h"
 #include "supervisor.h"
 
 static void set_up_process(void)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	struct sigaction fallback = {.sa_handler = SIG_DFL};
-	int null = open("/dev/null", O_RDWR);
-
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		(void)dup2(null, fd);
-	(void)syscall(SYS_close_range, MICROVM_CONTROL_FD + 1, ~0u, 0);
-	(void)fcntl(MICROVM_CONTROL_FD, F_SETFD, FD_CLOEXEC);
-	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &fallback, NULL);
-	(void)setsid(); /* Ctrl-C of the host's terminal is the host's: we end with its socket */
-	(void)sigaction(SIGPIPE, &ignore, NULL);
-	(void)prctl(PR_SET_NAME, "psb-vmm");
-	(void)!chdir("/");
+	orphan_begin("psb-vmm");
 	(void)umask(077);
 }
 
@@ -46,7 +34,7 @@ static int read_config(struct vmm_config *config)
 	ssize_t n;
 
 	do
-		n = recv(MICROVM_CONTROL_FD, config, sizeof(*config), 0);
+		n = recv(ORPHAN_CONTROL_FD, config, sizeof(*config), 0);
 	while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof(*config) && config->version == MICROVM_VERSION &&
 			       config->slots >= 1 && config->slots <= MICROVM_MAX_SLOTS
@@ -101,7 +89,7 @@ int main(void)
 	int rc;
 
 	set_up_process();
-	supervisor.host_fd = MICROVM_CONTROL_FD;
+	supervisor.host_fd = ORPHAN_CONTROL_FD;
 	if (read_config(&supervisor.config) < 0)
 		return 1;
 	rc = open_image(&supervisor, &err);

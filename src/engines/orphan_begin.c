@@ -1,0 +1,31 @@
+/*
+ * What a helper program does before anything else: nothing of the host application's process state
+ * stays in force. Makes system calls only.
+ * Trust: the host is trusted; but what it has of signal handling, terminals or folders is not ours.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engines/orphan.h"
+
+void orphan_begin(const char *name)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction fallback = {.sa_handler = SIG_DFL};
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	(void)syscall(SYS_close_range, ORPHAN_CONTROL_FD + 1, ~0u, 0);
+	(void)fcntl(ORPHAN_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+	for (int number = 1; number < NSIG; number++)
+		(void)sigaction(number, &fallback, NULL);
+	/* Ctrl-C and hang-ups of the host's terminal are the host's: we end with its socket. */
+	(void)setsid();
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)prctl(PR_SET_NAME, name);
+	(void)!chdir("/");
+}
