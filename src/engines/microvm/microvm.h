@@ -38,7 +38,7 @@ struct engine_template {
 	int epoll_fd; /* control_fd and all event pipes */
 	uint32_t slots;
 	uint32_t next_generation;
-	bool single_use;
+	bool single_use; /* a worker serves one execution */
 	struct vm_limits limits;
 	bool dead;
 	char dead_text[MICROVM_TEXT_BYTES];

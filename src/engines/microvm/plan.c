@@ -87,6 +87,21 @@ static void set(struct plan *plan, enum plan_control control, enum control_by by
 	(void)snprintf(plan->controls[control].how, sizeof(plan->controls[control].how), "%s", how);
 }
 
+/* Comma-separated mechanisms, the second of which is there or not. */
+static void set_with(struct plan *plan, enum plan_control control, const char *how, bool more,
+		     const char *what)
+{
+	char text[sizeof(plan->controls[0].how)];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", how, more ? "," : "", more ? what : "");
+	set(plan, control, BY_HYPERVISOR, text);
+}
+
+static bool is_fresh(const struct plan *plan)
+{
+	return plan->single_use || plan->fresh_worker;
+}
+
 static void set_controls(struct plan *plan, bool nested)
 {
 	set(plan, CONTROL_memory, BY_HYPERVISOR, "memory-slots");
@@ -103,17 +118,21 @@ static void set_controls(struct plan *plan, bool nested)
 	set(plan, CONTROL_identity, BY_HYPERVISOR,
 	    nested ? "virtual-machine,user-namespace" : "virtual-machine");
 	set(plan, CONTROL_devices, BY_HYPERVISOR, "no-device");
-	set(plan, CONTROL_host_memory, BY_HYPERVISOR,
-	    nested ? "virtual-machine,separate-process,namespaces"
-		   : "virtual-machine,separate-process");
-	set(plan, CONTROL_state_reset, BY_HYPERVISOR, "snapshot-restore");
+	set_with(plan, CONTROL_host_memory,
+		 nested ? "virtual-machine,separate-process,namespaces"
+			: "virtual-machine,separate-process",
+		 plan->unshared_image, "private-image");
+	set(plan, CONTROL_state_reset, BY_HYPERVISOR,
+	    is_fresh(plan) ? "fresh-machine" : "snapshot-restore");
 	set(plan, CONTROL_imports, plan->import_mode == IMPORTS_OFF ? BY_ABSENT : BY_ADVISORY,
 	    plan->import_mode == IMPORTS_OFF ? "" : "import-hook");
 	plan->walls = WALL_HYPERVISOR | WALL_OWN_WORKER;
 	if (nested)
 		plan->walls |= WALL_JAILED_WORKER | WALL_NAMESPACES;
-	if (plan->single_use)
+	if (is_fresh(plan))
 		plan->walls |= WALL_FRESH_WORKER;
+	if (plan->unshared_image)
+		plan->walls |= WALL_UNSHARED_PAGES;
 }
 
 static int level_at(bool nested)
@@ -227,6 +246,8 @@ int microvm_configure(const struct plan *plan, struct vmm_config *config, struct
 	if (config->slots > MICROVM_MAX_SLOTS)
 		config->slots = MICROVM_MAX_SLOTS;
 	config->single_use = plan->single_use;
+	config->fresh_worker = plan->fresh_worker;
+	config->unshared_image = plan->unshared_image;
 	config->namespaces = plan->rung[0] == 'A' || plan->rung[0] == 'B';
 	config->limits = microvm_limits(&plan->limits);
 	memcpy(config->python, layout.executable, sizeof(config->python));

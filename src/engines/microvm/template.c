@@ -48,7 +48,7 @@ static int start(struct engine_template *tmpl, const struct plan *plan, struct p
 		return rc;
 	tmpl->slots = config->slots;
 	tmpl->limits = config->limits;
-	tmpl->single_use = plan->single_use;
+	tmpl->single_use = plan->single_use || plan->fresh_worker;
 	rc = orphan_start(plan->libexec, "pysandbox-vmm", "microvm", config, sizeof(*config),
 			  &tmpl->control_fd, err);
 	if (rc < 0)

@@ -52,7 +52,9 @@ __attribute__((noreturn)) static void become_worker(const struct supervisor *sup
 	worker.command_fd = fds[0];
 	worker.outbox.fd = fds[1];
 	worker.void_fd = supervisor->void_fd;
-	worker_main(&worker, supervisor->kvm_fd, !supervisor->config.single_use);
+	worker.unshared = supervisor->config.unshared_image != 0;
+	worker_main(&worker, supervisor->kvm_fd,
+		    !supervisor->config.single_use && !supervisor->config.fresh_worker);
 }
 
 static void lose(const struct supervisor *supervisor, uint32_t slot, uint32_t generation,

@@ -37,9 +37,17 @@ static int map_golden(struct worker *worker, struct psb_error *err)
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	uint64_t bytes = snapshot->header.memory_end - GUEST_PROGRAM_BASE;
-	uint8_t *golden = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->snapshot_fd,
-			       (off_t)SNAPSHOT_MEMORY_OFFSET);
+	uint8_t *golden;
 
+	if (worker->unshared) {
+		golden =
+			memory_copy_file(snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, bytes, err);
+		if (golden == MAP_FAILED)
+			return -1;
+	} else {
+		golden = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->snapshot_fd,
+			      (off_t)SNAPSHOT_MEMORY_OFFSET);
+	}
 	if (golden == MAP_FAILED)
 		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot map the snapshot: %s",
 				strerror(errno));
@@ -47,17 +55,26 @@ static int map_golden(struct worker *worker, struct psb_error *err)
 	return 0;
 }
 
-static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+static int fill_memory(struct worker *worker, struct psb_error *err)
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	const struct snapshot_header *header = &snapshot->header;
-	int rc =
-		memory_open_snapshot(&worker->memory, snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET,
-				     header->memory_end, memory_end(worker), err);
+	bool copy = worker->unshared;
+	int rc = (copy ? memory_copy_snapshot : memory_open_snapshot)(
+		&worker->memory, snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, header->memory_end,
+		memory_end(worker), err);
 
-	if (rc == 0)
-		rc = memory_map_image(&worker->memory, snapshot->image_fd, header->image_bytes,
-				      err);
+	if (rc < 0)
+		return rc;
+	return (copy ? memory_copy_image : memory_map_image)(&worker->memory, snapshot->image_fd,
+							     header->image_bytes, err);
+}
+
+static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+{
+	const struct snapshot_header *header = &worker->snapshot->header;
+	int rc = fill_memory(worker, err);
+
 	if (rc == 0)
 		rc = map_golden(worker, err);
 	if (rc == 0)

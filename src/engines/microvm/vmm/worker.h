@@ -10,6 +10,7 @@
 struct worker {
 	const struct snapshot *snapshot;
 	struct vm_limits limits; /* the widest that any execution may have */
+	bool unshared;           /* copies of snapshot and image, no shared mapping */
 	int command_fd;
 	int void_fd; /* /dev/null */
 	struct outbox outbox;
