@@ -124,8 +124,7 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 		struct candidate candidate = {.ops = sandbox->engines[i]};
 		struct engine_probe probe = {.available = false};
 
-		if (sandbox->engine_wish ? strcmp(sandbox->engine_wish, candidate.ops->name) != 0
-					 : candidate.ops->on_request)
+		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, candidate.ops->name) != 0)
 			continue;
 		known = true;
 		candidate.ops->probe(sandbox->rung, &probe);

@@ -25,6 +25,7 @@ static uint32_t action_of(enum psb_image_action action)
 	case PSB_IMAGE_REBUILD: return VMM_REBUILD;
 	case PSB_IMAGE_LIST: return VMM_LIST;
 	case PSB_IMAGE_VERIFY: return VMM_VERIFY;
+	case PSB_IMAGE_PRUNE: return VMM_PRUNE;
 	}
 	return VMM_SERVE;
 }

@@ -42,6 +42,8 @@ struct engine_template {
 	struct vm_limits limits;
 	bool dead;
 	char dead_text[MICROVM_TEXT_BYTES];
+	bool progressed;
+	char progress_text[MICROVM_TEXT_BYTES];
 	bool files_seen;
 	int files_fd; /* of the supervisor's file system for guests' files, or -1 */
 	struct vm vms[MICROVM_MAX_SLOTS];
@@ -77,6 +79,7 @@ int microvm_template_open(const struct plan *plan, struct engine_template **out,
 			  struct psb_error *err);
 int microvm_turn(struct engine_template *tmpl, struct psb_error *err);
 int microvm_template_fd(const struct engine_template *tmpl);
+const char *microvm_progress(struct engine_template *tmpl);
 void microvm_template_close(struct engine_template *tmpl);
 void microvm_template_abandon(struct engine_template *tmpl);
 struct vm_limits microvm_limits(const struct psb_limits *limits);

@@ -36,6 +36,7 @@ enum vmm_action {
 	VMM_REBUILD,   /* build it anew */
 	VMM_LIST,      /* tell of every image in the store */
 	VMM_VERIFY,    /* ... and read all of it */
+	VMM_PRUNE,     /* remove images that are of no use any more */
 };
 
 /* First message to the supervisor. */

@@ -116,6 +116,20 @@ static void on_files(struct engine_template *tmpl, int *fd)
 	tmpl->files_seen = true;
 }
 
+static void on_progress(struct engine_template *tmpl, const char *text)
+{
+	(void)snprintf(tmpl->progress_text, sizeof(tmpl->progress_text), "%.399s", text);
+	tmpl->progressed = true;
+}
+
+const char *microvm_progress(struct engine_template *tmpl)
+{
+	bool news = tmpl->progressed;
+
+	tmpl->progressed = false;
+	return news ? tmpl->progress_text : NULL;
+}
+
 /* Takes all that is there. Returns why there is no more. */
 static int take_messages(struct engine_template *tmpl)
 {
@@ -133,6 +147,8 @@ static int take_messages(struct engine_template *tmpl)
 			on_files(tmpl, &fd);
 		else if (rc >= 0 && message.type == VMM_FAILED)
 			die(tmpl, message.text);
+		else if (rc >= 0 && message.type == VMM_PROGRESS)
+			on_progress(tmpl, message.text);
 	} while (rc >= 0 || rc == FDPASS_SIZE);
 	return rc;
 }

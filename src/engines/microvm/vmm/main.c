@@ -73,13 +73,20 @@ static int open_image(struct supervisor *supervisor, struct psb_error *err)
 	if (supervisor->kvm_fd < 0 || supervisor->void_fd < 0)
 		return psb_fail(err, PSB_E_UNSUPPORTED, errno, "vmm: /dev/kvm: %s",
 				strerror(errno));
-	if (supervisor->config.action >= VMM_LIST)
-		return 0;
-	rc = store_open(&supervisor->config, supervisor->kvm_fd, on_progress, supervisor, &files,
-			err);
+	rc = store_open(&supervisor->config, supervisor->kvm_fd, supervisor->host_fd, on_progress,
+			supervisor, &files, err);
 	if (rc < 0)
 		return rc;
 	return snapshot_load(&supervisor->snapshot, files.snapshot_fd, files.image_fd, err);
+}
+
+static int manage(struct supervisor *supervisor, struct psb_error *err)
+{
+	const struct vmm_config *config = &supervisor->config;
+
+	if (config->action == VMM_PRUNE)
+		return store_prune_all(config, on_progress, supervisor, err);
+	return store_list(config, config->action == VMM_VERIFY, on_progress, supervisor, err);
 }
 
 int main(void)
@@ -92,10 +99,8 @@ int main(void)
 	supervisor.host_fd = ORPHAN_CONTROL_FD;
 	if (read_config(&supervisor.config) < 0)
 		return 1;
-	rc = open_image(&supervisor, &err);
-	if (rc == 0 && supervisor.config.action >= VMM_LIST)
-		rc = store_list(&supervisor.config, supervisor.config.action == VMM_VERIFY,
-				on_progress, &supervisor, &err);
+	rc = supervisor.config.action >= VMM_LIST ? manage(&supervisor, &err)
+						  : open_image(&supervisor, &err);
 	if (rc == 0 && supervisor.config.action != VMM_SERVE) {
 		supervisor_tell(&supervisor, VMM_DONE, "");
 		return 0;
