@@ -111,6 +111,27 @@ static void test_paths(void **state)
 	assert_int_equal(CALL(world, __NR_getcwd, world_user(world, 64), 100), 19);
 }
 
+static void test_every_name_counts_as_a_file(void **state)
+{
+	struct world *world = *state;
+	struct tmpfs *tmpfs = &world->kernel.vfs.tmpfs;
+	uint64_t files = tmpfs->used_files;
+
+	assert_int_equal(CALL(world, __NR_close, open_at(world, "/tmp/f", CREATE)), 0);
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/f", "/tmp/g"), 0);
+	assert_int_equal(on_paths(world, __NR_rename, "/tmp/g", "/tmp/h"), 0);
+	assert_int_equal(tmpfs->used_files, files + 2);
+	tmpfs->max_files = tmpfs->used_files;
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/f", "/tmp/i"), -ENOSPC);
+	assert_true(world->kernel.vfs.disk_limit_hit);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/f", 0), 0);
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/h", "/tmp/i"), 0);
+	assert_int_equal(on_paths(world, __NR_rename, "/tmp/h", "/tmp/other"), 0);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/i", 0), 0);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/other", 0), 0);
+	assert_int_equal(tmpfs->used_files, files);
+}
+
 static void test_a_file_lives_as_long_as_it_is_open(void **state)
 {
 	struct world *world = *state;
@@ -613,6 +634,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_image_is_read_only),
 		TEST(test_paths),
+		TEST(test_every_name_counts_as_a_file),
 		TEST(test_a_file_lives_as_long_as_it_is_open),
 		TEST(test_sizes_and_holes),
 		TEST(test_append_goes_to_the_end),

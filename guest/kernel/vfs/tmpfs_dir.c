@@ -116,7 +116,8 @@ static int add(struct vfs *vfs, struct tmpfs_inode *dir, const char *name, uint6
 		.cookie = ++dir->next_cookie,
 		.inode = inode,
 	};
-	inode->links++;
+	if (inode->links++ > 0)
+		vfs->tmpfs.used_files++;
 	if (is_dir(inode)) {
 		inode->parent = dir;
 		dir->subdirs++;
@@ -135,7 +136,8 @@ static struct tmpfs_inode *take_out(struct vfs *vfs, struct tmpfs_inode *dir,
 	heap_free(vfs->heap, entry->name, entry->name_len);
 	dir->entry_count--;
 	memmove(entry, entry + 1, (dir->entry_count - index) * sizeof(*entry));
-	inode->links--;
+	if (--inode->links > 0)
+		vfs->tmpfs.used_files--;
 	inode->changed_ns = vfs_now(vfs);
 	if (is_dir(inode))
 		dir->subdirs--;
@@ -171,6 +173,11 @@ int tmpfs_link(struct vfs *vfs, struct node dir, const char *name, uint64_t len,
 		return -EPERM;
 	if (find(tmpfs_of(dir), name, len))
 		return -EEXIST;
+	/* Each further name counts as a file does, as on Linux: it costs memory too. */
+	if (vfs->tmpfs.used_files >= vfs->tmpfs.max_files) {
+		vfs->disk_limit_hit = true;
+		return -ENOSPC;
+	}
 	inode->changed_ns = vfs_now(vfs);
 	return add(vfs, tmpfs_of(dir), name, len, inode);
 }
