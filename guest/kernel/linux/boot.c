@@ -93,7 +93,7 @@ int kernel_mount_all(struct kernel *kernel, const void *image, uint64_t image_by
 	if (!error)
 		error = synth_mount(vfs);
 	if (!error)
-		error = tmpfs_mount(vfs, "/tmp", 01777);
+		error = tmpfs_mount_over(vfs, "/tmp", 01777);
 	if (!error)
 		error = tmpfs_mount(vfs, "/sandbox", 0755);
 	if (!error)

@@ -13,7 +13,7 @@
 #define NEVER_BLOCKED (signal_bit(LX_SIGKILL) | signal_bit(LX_SIGSTOP))
 #define IGNORED_BY_DEFAULT                                                                         \
 	(signal_bit(LX_SIGCHLD) | signal_bit(LX_SIGCONT) | signal_bit(LX_SIGTSTP) |                \
-	 signal_bit(LX_SIGTTIN) | signal_bit(LX_SIGTTOU) | signal_bit(LX_SIGURG) |                  \
+	 signal_bit(LX_SIGTTIN) | signal_bit(LX_SIGTTOU) | signal_bit(LX_SIGURG) |                 \
 	 signal_bit(LX_SIGWINCH))
 #define SYSCALL_INSTRUCTION_BYTES 2
 
