@@ -63,6 +63,8 @@ static void plan_init(const struct psb_sandbox *sandbox, const struct engine_ops
 	plan->libexec = sandbox->libexec;
 	plan->pool_size = sandbox->pool_size;
 	plan->single_use = sandbox->single_use;
+	plan->fresh_worker = sandbox->policy.fresh_worker;
+	plan->unshared_image = !sandbox->policy.share_image;
 	plan->input_files = sandbox->policy.files.max_inputs > 0;
 	plan->output_files = sandbox->policy.files.output;
 }

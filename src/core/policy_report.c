@@ -29,8 +29,9 @@ void psb_text_free(char *text)
 
 static const char *part_name(unsigned int part)
 {
-	static const char *const others[] = {"limits.on_output_limit", "imports", "files",
-					     "environment", "network"};
+	static const char *const others[] = {
+		"limits.on_output_limit", "imports",    "files", "environment", "network",
+		"fresh_worker",           "share_image"};
 
 	return part < LIMIT_SPEC_COUNT ? limit_specs[part].name : others[part - LIMIT_SPEC_COUNT];
 }

@@ -24,7 +24,8 @@ struct vm {
 	int command_fd;      /* write end */
 	int command_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	int event_fd;
-	bool gone; /* its process is dead; events may be left in the pipe */
+	bool gone;       /* its process is dead; events may be left in the pipe */
+	bool oom_killed; /* ... for its memory, by the kernel */
 	uint64_t cpu_us_ready;
 	uint64_t cpu_us_total; /* once it is gone */
 	struct events events;
@@ -38,7 +39,7 @@ struct engine_template {
 	int epoll_fd; /* control_fd and all event pipes */
 	uint32_t slots;
 	uint32_t next_generation;
-	bool single_use;
+	bool single_use; /* a worker serves one execution */
 	struct vm_limits limits;
 	bool dead;
 	char dead_text[MICROVM_TEXT_BYTES];

@@ -48,7 +48,7 @@ static int start(struct engine_template *tmpl, const struct plan *plan, struct p
 		return rc;
 	tmpl->slots = config->slots;
 	tmpl->limits = config->limits;
-	tmpl->single_use = plan->single_use;
+	tmpl->single_use = plan->single_use || plan->fresh_worker;
 	rc = orphan_start(plan->libexec, "pysandbox-vmm", "microvm", config, sizeof(*config),
 			  &tmpl->control_fd, err);
 	if (rc < 0)
@@ -98,6 +98,7 @@ static void on_gone(struct engine_template *tmpl, const struct vmm_reply *messag
 	if (vm->state == VM_FREE || vm->generation != message->generation)
 		return;
 	vm->gone = true;
+	vm->oom_killed = message->oom_killed != 0;
 	vm->cpu_us_total = message->cpu_us;
 	if (vm->instance)
 		instance_on_gone(vm->instance);

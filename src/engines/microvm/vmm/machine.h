@@ -38,6 +38,9 @@ struct machine {
 	struct memory *memory;
 };
 
+/* Whether it has all that is needed here; says what it lacks. */
+int machine_check_kvm(int kvm_fd, struct psb_error *err);
+
 /* kvm_fd may be closed afterwards. */
 int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, struct psb_error *err);
 void machine_close(struct machine *machine);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../../../guest/kernel/abi.h"
 #include "core/error.h"
@@ -86,6 +87,77 @@ int memory_open_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_
 	memory->snapshot_fd = fd;
 	memory->snapshot_offset = offset;
 	return rc;
+}
+
+/* Only what the file holds is copied: holes stay untouched zeroes. */
+static int copy_data(int fd, uint64_t offset, uint64_t bytes, uint8_t *to, struct psb_error *err)
+{
+	off_t end = (off_t)offset;
+	off_t at;
+
+	while ((at = lseek(fd, end, SEEK_DATA)) >= 0 && (uint64_t)at < offset + bytes) {
+		end = lseek(fd, at, SEEK_HOLE);
+		if (end < 0 || (uint64_t)end > offset + bytes)
+			end = (off_t)(offset + bytes);
+		while (at < end) {
+			ssize_t n = pread(fd, to + ((uint64_t)at - offset), (size_t)(end - at), at);
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n <= 0)
+				return psb_fail(err, PSB_E_SYSTEM, n < 0 ? errno : EIO,
+						"vmm: cannot copy the image: %s",
+						strerror(n < 0 ? errno : EIO));
+			at += n;
+		}
+	}
+	if (at < 0 && errno != ENXIO)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: cannot read the image: %s",
+				strerror(errno));
+	return 0;
+}
+
+int memory_copy_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_t file_end,
+			 uint64_t end, struct psb_error *err)
+{
+	int rc = allocate(memory, end, err);
+
+	if (rc == 0)
+		rc = map_at(memory, GUEST_PROGRAM_BASE, end, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
+			    err);
+	if (rc == 0)
+		rc = copy_data(fd, offset, file_end - GUEST_PROGRAM_BASE,
+			       memory->ram + GUEST_PROGRAM_BASE, err);
+	memory->unshared = true;
+	memory->file_end = file_end;
+	memory->snapshot_fd = fd;
+	memory->snapshot_offset = offset;
+	return rc;
+}
+
+uint8_t *memory_copy_file(int fd, uint64_t offset, uint64_t bytes, struct psb_error *err)
+{
+	uint8_t *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (copy == MAP_FAILED) {
+		(void)psb_fail(err, PSB_E_MEMORY, errno, "vmm: no room for a copy of the image: %s",
+			       strerror(errno));
+		return MAP_FAILED;
+	}
+	if (copy_data(fd, offset, bytes, copy, err) == 0 && mprotect(copy, bytes, PROT_READ) == 0)
+		return copy;
+	(void)munmap(copy, bytes);
+	return MAP_FAILED;
+}
+
+int memory_copy_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err)
+{
+	memory->image = memory_copy_file(fd, 0, bytes, err);
+	if (memory->image == MAP_FAILED)
+		return -1;
+	memory->image_bytes = bytes;
+	return 0;
 }
 
 int memory_map_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err)

@@ -32,6 +32,7 @@ struct memory {
 	uint64_t *written; /* a bit per page: written by the VMM since the last reset */
 	uint64_t *hot;     /* a bit per page: never protected again, restored at every reset */
 	uint64_t hot_pages;
+	bool unshared;     /* snapshot and image are copies of our own, not mappings of files */
 	uint64_t file_end; /* snapshot: below it the file's pages, above it zeroes */
 	int snapshot_fd;
 	uint64_t snapshot_offset; /* of GUEST_PROGRAM_BASE in the file */
@@ -44,6 +45,12 @@ int memory_open_boot(struct memory *memory, int fd, uint64_t offset, uint64_t en
 int memory_open_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_t file_end,
 			 uint64_t end, struct psb_error *err);
 int memory_map_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err);
+/* Both of these for a worker that may share no page: anonymous memory with the files' contents. */
+int memory_copy_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_t file_end,
+			 uint64_t end, struct psb_error *err);
+int memory_copy_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err);
+/* A read-only copy of a file's part that shares no page with anybody; MAP_FAILED and err. */
+uint8_t *memory_copy_file(int fd, uint64_t offset, uint64_t bytes, struct psb_error *err);
 void memory_close(struct memory *memory);
 
 /* Copies from RAM or image. False: not all of it is there; nothing was copied. */
