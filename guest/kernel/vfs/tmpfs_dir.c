@@ -1,6 +1,7 @@
 /*
  * Directories of tmpfs: an array of names in the order of creation. Each name has a cookie that
- * only grows, so a listing goes on in the right place whatever was removed meanwhile.
+ * only grows, so a listing goes on in the right place whatever was removed meanwhile. As in Linux
+ * every name beyond a file's first one counts as a file: names cost memory too.
  *
  * Trust boundary: as vfs.h; names come from the path walk, which has bounded them.
  */
@@ -116,6 +117,8 @@ static int add(struct vfs *vfs, struct tmpfs_inode *dir, const char *name, uint6
 		.cookie = ++dir->next_cookie,
 		.inode = inode,
 	};
+	if (inode->links > 0)
+		vfs->tmpfs.used_files++;
 	inode->links++;
 	if (is_dir(inode)) {
 		inode->parent = dir;
@@ -136,6 +139,8 @@ static struct tmpfs_inode *take_out(struct vfs *vfs, struct tmpfs_inode *dir,
 	dir->entry_count--;
 	memmove(entry, entry + 1, (dir->entry_count - index) * sizeof(*entry));
 	inode->links--;
+	if (inode->links > 0)
+		vfs->tmpfs.used_files--;
 	inode->changed_ns = vfs_now(vfs);
 	if (is_dir(inode))
 		dir->subdirs--;
@@ -171,6 +176,8 @@ int tmpfs_link(struct vfs *vfs, struct node dir, const char *name, uint64_t len,
 		return -EPERM;
 	if (find(tmpfs_of(dir), name, len))
 		return -EEXIST;
+	if (inode->links > 0 && vfs->tmpfs.used_files >= vfs->tmpfs.max_files)
+		return tmpfs_full(vfs);
 	inode->changed_ns = vfs_now(vfs);
 	return add(vfs, tmpfs_of(dir), name, len, inode);
 }

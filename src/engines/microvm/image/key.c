@@ -23,7 +23,7 @@
 #include "store.h"
 
 #define MAX_CPUID_ENTRIES 256u
-#define FORMAT "pysandbox microvm image 2"
+#define FORMAT "pysandbox microvm image 4"
 
 static void add_text(struct sha256 *hash, const char *text)
 {
