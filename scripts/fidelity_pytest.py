@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--sample", type=int, default=0, help="this many files, always the same ones")
     parser.add_argument("--group", type=int, default=8, help="this many files in one run")
     parser.add_argument("files", nargs="*")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     tests = files = odd_files = 0
     with tempfile.NamedTemporaryFile("w", suffix=".json") as policy:
         policy.write('{"imports": {"mode": "off"}}')
