@@ -218,6 +218,38 @@ static void test_the_caps_are_enospc(void **state)
 	assert_int_equal(result, -ENOSPC);
 }
 
+/* A name more counts as a file more, or a directory could grow without a bound. */
+static void test_names_are_files_to_the_cap(void **state)
+{
+	struct world *world = *state;
+	uint64_t used;
+	char name[32];
+	int64_t result = 0;
+	int made = 0;
+
+	assert_true(open_at(world, "/tmp/f", CREATE) > 0);
+	used = world->kernel.vfs.tmpfs.used_files;
+	while (made < 1001) {
+		(void)snprintf(name, sizeof(name), "/tmp/l%d", made);
+		result = on_paths(world, __NR_link, "/tmp/f", name);
+		if (result < 0)
+			break;
+		made++;
+	}
+	assert_int_equal(result, -ENOSPC);
+	assert_true(world->kernel.vfs.disk_limit_hit);
+	assert_int_equal(on_paths(world, __NR_rename, "/tmp/f", "/tmp/g"), 0);
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/g", "/tmp/f"), -ENOSPC);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/l0", 0), 0);
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/g", "/tmp/f"), 0);
+	for (int i = 1; i < made; i++) {
+		(void)snprintf(name, sizeof(name), "/tmp/l%d", i);
+		assert_int_equal(on_path(world, __NR_unlink, name, 0), 0);
+	}
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/g", 0), 0);
+	assert_int_equal(world->kernel.vfs.tmpfs.used_files, used);
+}
+
 static void test_rename_rules(void **state)
 {
 	struct world *world = *state;
@@ -656,6 +688,7 @@ int main(void)
 		TEST(test_sizes_and_holes),
 		TEST(test_append_goes_to_the_end),
 		TEST(test_the_caps_are_enospc),
+		TEST(test_names_are_files_to_the_cap),
 		TEST(test_rename_rules),
 		TEST(test_listing_survives_removal),
 		TEST(test_descriptors),

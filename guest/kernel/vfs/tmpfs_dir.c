@@ -1,6 +1,7 @@
 /*
  * Directories of tmpfs: an array of names in the order of creation. Each name has a cookie that
- * only grows, so a listing goes on in the right place whatever was removed meanwhile.
+ * only grows, so a listing goes on in the right place whatever was removed meanwhile. As in Linux
+ * every name beyond a file's first one counts as a file: names cost memory too.
  *
  * Trust boundary: as vfs.h; names come from the path walk, which has bounded them.
  */
@@ -116,8 +117,9 @@ static int add(struct vfs *vfs, struct tmpfs_inode *dir, const char *name, uint6
 		.cookie = ++dir->next_cookie,
 		.inode = inode,
 	};
-	if (inode->links++ > 0)
+	if (inode->links > 0)
 		vfs->tmpfs.used_files++;
+	inode->links++;
 	if (is_dir(inode)) {
 		inode->parent = dir;
 		dir->subdirs++;
@@ -136,7 +138,8 @@ static struct tmpfs_inode *take_out(struct vfs *vfs, struct tmpfs_inode *dir,
 	heap_free(vfs->heap, entry->name, entry->name_len);
 	dir->entry_count--;
 	memmove(entry, entry + 1, (dir->entry_count - index) * sizeof(*entry));
-	if (--inode->links > 0)
+	inode->links--;
+	if (inode->links > 0)
 		vfs->tmpfs.used_files--;
 	inode->changed_ns = vfs_now(vfs);
 	if (is_dir(inode))
@@ -173,11 +176,8 @@ int tmpfs_link(struct vfs *vfs, struct node dir, const char *name, uint64_t len,
 		return -EPERM;
 	if (find(tmpfs_of(dir), name, len))
 		return -EEXIST;
-	/* Each further name counts as a file does, as on Linux: it costs memory too. */
-	if (vfs->tmpfs.used_files >= vfs->tmpfs.max_files) {
-		vfs->disk_limit_hit = true;
-		return -ENOSPC;
-	}
+	if (inode->links > 0 && vfs->tmpfs.used_files >= vfs->tmpfs.max_files)
+		return tmpfs_full(vfs);
 	inode->changed_ns = vfs_now(vfs);
 	return add(vfs, tmpfs_of(dir), name, len, inode);
 }
