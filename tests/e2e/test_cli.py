@@ -267,7 +267,7 @@ def test_json_is_one_object_and_nothing_else(pysandbox):
     assert done.stdout.count("\n") == 1 and done.stderr == ""
     outcome = done.outcome
     assert outcome["stdout"] == "hi\n" and outcome["result"] == [1, 2.5, "é"]
-    assert outcome["tag"] == "t-1" and outcome["engine"]["name"] == "native"
+    assert outcome["tag"] == "t-1" and outcome["engine"]["name"] == psbtest.ENGINE
 
 
 def test_input_text_and_file(pysandbox, tmp_path):

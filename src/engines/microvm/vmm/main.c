@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,10 +26,26 @@
 #include "supervisor.h"
 #include "worker.h"
 
+#define VMM_OPEN_FILES 1024u /* two pipes for each worker, on their way */
+#define NEEDED_OPEN_FILES 128u
+
 static void set_up_process(void)
 {
 	orphan_begin("psb-vmm");
 	(void)umask(077);
+	orphan_raise_open_files(VMM_OPEN_FILES);
+}
+
+static int check_open_files(struct psb_error *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= NEEDED_OPEN_FILES)
+		return 0;
+	return psb_fail(err, PSB_E_SYSTEM, 0,
+			"vmm: only %llu files may be open, %u are needed: raise the limit "
+			"(ulimit -n)",
+			(unsigned long long)limit.rlim_cur, NEEDED_OPEN_FILES);
 }
 
 static int read_config(struct vmm_config *config)
@@ -160,6 +177,8 @@ int main(void)
 		supervisor_tell(&supervisor, VMM_DONE, "");
 		return 0;
 	}
+	if (rc == 0)
+		rc = check_open_files(&err);
 	if (rc == 0)
 		rc = enter_cage(&supervisor, &err);
 	if (rc == 0)
