@@ -44,8 +44,8 @@ struct vmm_config {
 	uint32_t version;
 	uint32_t slots;
 	uint32_t single_use;
-	uint32_t namespaces; /* cut the workers off by namespaces */
-	uint32_t action;     /* enum vmm_action */
+	uint32_t namespaces;     /* cut the workers off by namespaces */
+	uint32_t action;         /* enum vmm_action */
 	uint32_t fresh_worker;   /* a worker serves one execution and has run no other */
 	uint32_t unshared_image; /* a worker has copies of snapshot and image for itself */
 	uint32_t reserved;

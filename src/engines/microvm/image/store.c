@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../vmm/boot.h"
+#include "../vmm/rehearse.h"
 #include "builder.h"
 #include "contents.h"
 #include "core/cleanup.h"
@@ -180,7 +181,8 @@ __attribute__((noreturn)) static void boot_main(const struct store *store, int k
 	static struct boot boot;
 	struct psb_error err = {0};
 	struct stat st;
-	int rc = fstat(image_fd, &st);
+	int void_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int rc = void_fd < 0 ? -1 : fstat(image_fd, &st);
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)snprintf(python, sizeof(python), "%s", config->python);
@@ -198,6 +200,8 @@ __attribute__((noreturn)) static void boot_main(const struct store *store, int k
 	boot.envp = envp;
 	if (rc == 0)
 		rc = boot_to_snapshot(&boot, &err);
+	if (rc == 0)
+		rc = rehearse_snapshot(store->kvm_fd, snapshot_fd, image_fd, void_fd, &err);
 	if (rc < 0)
 		(void)!write(report_fd, err.message, strlen(err.message));
 	_exit(rc < 0);

@@ -254,7 +254,8 @@ static void describe(const struct boot *boot, struct snapshot_header *header)
 	(void)snprintf(header->preload, sizeof(header->preload), "%s", boot->preload);
 }
 
-static int store(const struct boot *boot, struct machine *machine, struct psb_error *err)
+static int store(const struct boot *boot, struct machine *machine,
+		 const struct machine_features *features, struct psb_error *err)
 {
 	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
 	struct sha256 hash;
@@ -273,6 +274,7 @@ static int store(const struct boot *boot, struct machine *machine, struct psb_er
 	memcpy(header->key, boot->key, sizeof(header->key));
 	header->image_bytes = boot->image_bytes;
 	header->memory_end = find_end(machine->memory, boot->snapshot_fd);
+	header->features = *features;
 	header->read_buffer = header->state.regs.rdi;
 	header->read_bytes = header->state.regs.rsi;
 	header->tsc_khz = tsc_khz(machine);
@@ -306,9 +308,12 @@ static int run_up_to_request(struct boot *boot, struct machine *machine, struct 
 
 static int boot_machine(struct boot *boot, struct memory *memory, struct psb_error *err)
 {
+	static struct machine_features features;
 	struct machine machine;
-	int rc = machine_open(&machine, boot->kvm_fd, memory, err);
+	int rc = machine_ask_features(boot->kvm_fd, &features, err);
 
+	if (rc == 0)
+		rc = machine_open(&machine, boot->kvm_fd, memory, &features, err);
 	if (rc < 0)
 		return rc;
 	rc = write_boot_pages(boot, &machine, err);
@@ -321,7 +326,7 @@ static int boot_machine(struct boot *boot, struct memory *memory, struct psb_err
 	if (rc == 0)
 		rc = run_up_to_request(boot, &machine, err);
 	if (rc == 0)
-		rc = store(boot, &machine, err);
+		rc = store(boot, &machine, &features, err);
 	machine_close(&machine);
 	return rc;
 }

@@ -53,8 +53,8 @@ __attribute__((noreturn)) static void become_worker(const struct supervisor *sup
 	worker.outbox.fd = fds[1];
 	worker.void_fd = supervisor->void_fd;
 	worker.unshared = supervisor->config.unshared_image != 0;
-	worker_main(&worker, supervisor->kvm_fd,
-		    !supervisor->config.single_use && !supervisor->config.fresh_worker);
+	worker.once = supervisor->config.single_use || supervisor->config.fresh_worker;
+	worker_main(&worker, supervisor->kvm_fd);
 }
 
 static void lose(const struct supervisor *supervisor, uint32_t slot, uint32_t generation,

@@ -10,6 +10,7 @@
 struct worker {
 	const struct snapshot *snapshot;
 	struct vm_limits limits; /* the widest that any execution may have */
+	bool once;               /* it serves one execution: no dirty log, no reset */
 	bool unshared;           /* copies of snapshot and image, no shared mapping */
 	int command_fd;
 	int void_fd; /* /dev/null */
@@ -30,7 +31,7 @@ struct worker {
 };
 
 /* Makes the machine, enters the jail, serves until the pipe ends. Does not return. */
-__attribute__((noreturn)) void worker_main(struct worker *worker, int kvm_fd, bool rehearse);
+__attribute__((noreturn)) void worker_main(struct worker *worker, int kvm_fd);
 
 /* worker_main() without jail and service; for tests. */
 int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err);
