@@ -1,7 +1,7 @@
 /*
- * Theory of operation: an outer process makes the namespaces (user, pid, mount, network, ipc, uts,
- * cgroup) in a child whose identity maps it writes, as only an outsider may; that child makes the
- * supervisor as the first process of the pid namespace and is gone. The supervisor pivots into an
+ * Theory of operation: this process makes the supervisor as the first process of new namespaces
+ * (user, pid, mount, network, ipc, uts, cgroup), writes its identity maps, as only an outsider may,
+ * and is gone. The supervisor pivots into an
  * empty root and gives up all capabilities. Workers are its children: whatever a guest could make
  * of a worker, it finds no file, no network, no other process; and when the supervisor ends, the
  * kernel ends them all.
@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -26,11 +25,7 @@
 
 #define GUEST_ID 1000u
 #define UID_RANGE_START 1200000000u
-
-struct nest_pipes {
-	int up[2];   /* "m": write my maps */
-	int down[2]; /* "k": done */
-};
+#define MAPS_WRITTEN 'k'
 
 static int write_file(const char *path, const char *text)
 {
@@ -68,22 +63,6 @@ static int fail(const struct jail_fault *fault, struct psb_error *err)
 			strerror(fault->sys_errno));
 }
 
-static int enter_namespaces(const struct nest_pipes *pipes, struct jail_fault *fault)
-{
-	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-			  CLONE_NEWCGROUP | CLONE_NEWPID;
-	char byte = 'm';
-
-	if (geteuid() == 0 && setgroups(0, NULL) < 0)
-		return jail_fail(fault, errno, "setgroups");
-	if (unshare(flags) < 0)
-		return jail_fail(fault, errno, "unshare namespaces");
-	if (write(pipes->up[1], &byte, 1) != 1 || read(pipes->down[0], &byte, 1) != 1 ||
-	    byte != 'k')
-		return jail_fail(fault, EPERM, "write the identity maps");
-	return 0;
-}
-
 static int complete(struct supervisor *supervisor, struct jail_fault *fault)
 {
 	const struct jail_root empty = {0};
@@ -98,64 +77,60 @@ static int complete(struct supervisor *supervisor, struct jail_fault *fault)
 	return jail_caps_clear(fault);
 }
 
-/* The middle process: ends once the supervisor is born. Returns in the supervisor only. */
-static int middle(struct supervisor *supervisor, const struct nest_pipes *pipes)
+/* Returns in the supervisor only, when its maps are written. */
+static int begin(struct supervisor *supervisor, int maps_fd, struct psb_error *err)
 {
 	struct jail_fault fault = {0};
-	struct psb_error err = {0};
-	pid_t pid;
+	char byte = 'x';
 
-	if (enter_namespaces(pipes, &fault) < 0)
-		goto failed;
-	pid = fork();
-	if (pid > 0)
-		_exit(0);
-	if (pid == 0 && complete(supervisor, &fault) == 0)
+	if (read(maps_fd, &byte, 1) != 1 || byte != MAPS_WRITTEN)
+		(void)jail_fail(&fault, EPERM, "write the identity maps");
+	else if (complete(supervisor, &fault) == 0)
 		return 0;
-	if (pid < 0)
-		(void)jail_fail(&fault, errno, "fork the supervisor");
-failed:
-	(void)fail(&fault, &err);
-	supervisor_tell(supervisor, VMM_FAILED, err.message);
-	_exit(1);
+	return fail(&fault, err);
 }
 
-static int start_middle(struct supervisor *supervisor, struct nest_pipes *pipes,
-			struct psb_error *err)
+/* The outer process; the supervisor goes on alone and holds the library's socket. */
+__attribute__((noreturn)) static void write_maps_and_go(pid_t pid, int maps_fd)
 {
-	char byte = 'k';
-	pid_t pid = fork();
+	char byte = MAPS_WRITTEN;
 
+	if (write_maps(pid) == 0)
+		(void)!write(maps_fd, &byte, 1);
+	_exit(0);
+}
+
+static int enter_namespaces(struct supervisor *supervisor, struct psb_error *err)
+{
+	const unsigned long flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
+				    CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID | SIGCHLD;
+	auto_fd read_end = -1;
+	auto_fd write_end = -1;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
+	read_end = ends[0];
+	write_end = ends[1];
+	if (geteuid() == 0 && setgroups(0, NULL) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: setgroups: %s", strerror(errno));
+	pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
 	if (pid < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: fork: %s", strerror(errno));
-	if (pid == 0) {
-		close_fd(&pipes->up[0]);
-		close_fd(&pipes->down[1]);
-		return middle(supervisor, pipes);
-	}
-	close_fd(&pipes->up[1]);
-	close_fd(&pipes->down[0]);
-	if (read(pipes->up[0], &byte, 1) == 1) {
-		byte = write_maps(pid) == 0 ? 'k' : 'x';
-		(void)!write(pipes->down[1], &byte, 1);
-	}
-	(void)waitpid(pid, NULL, 0);
-	_exit(0); /* the supervisor goes on alone; it holds the library's socket */
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: clone into namespaces: %s",
+				strerror(errno));
+	if (pid > 0)
+		write_maps_and_go(pid, write_end);
+	close_fd(&write_end);
+	return begin(supervisor, read_end, err);
 }
 
 int nest_enter(struct supervisor *supervisor, struct psb_error *err)
 {
-	struct nest_pipes pipes;
 	struct jail_fault fault = {0};
 
-	if (supervisor->config.namespaces) {
-		if (pipe2(pipes.up, O_CLOEXEC) < 0 || pipe2(pipes.down, O_CLOEXEC) < 0)
-			return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
-		if (start_middle(supervisor, &pipes, err) < 0)
-			return -1;
-		close_fd(&pipes.up[1]);
-		close_fd(&pipes.down[0]);
-	}
+	if (supervisor->config.namespaces && enter_namespaces(supervisor, err) < 0)
+		return -1;
 	if (jail_no_new_privs(&fault) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return fail(&fault, err);
 	return 0;
