@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = tuple(psbtest.Config(user, rung) for user, rung in (("self", None), ("user", "B"), ("root", "C")))
+CONFIGS = psbtest.offered(psbtest.Config(user, rung) for user, rung in (("self", None), ("user", "B"), ("root", "C")))
 AT_ONCE = 8
 WALL_S = 3.0
 LATE_MS = 700  # eight at a time on two processors, and others may be at work

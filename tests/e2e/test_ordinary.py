@@ -49,7 +49,7 @@ def comparable(ending):
     return tuple(ADDRESS.sub("0x", part) if isinstance(part, str) else part for part in ending)
 
 
-@pytest.mark.parametrize("config", (psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on")), ids=str)
+@pytest.mark.parametrize("config", psbtest.offered((psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on"))), ids=str)
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_as_outside(path, config):
     endings.require(config)

@@ -10,8 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = (psbtest.Config("root", "A"), psbtest.Config("root", "C"), psbtest.Config("user", "B"),
-           psbtest.Config("user", "C"))
+CONFIGS = psbtest.offered((psbtest.Config("root", "A"), psbtest.Config("root", "C"),
+                           psbtest.Config("user", "B"), psbtest.Config("user", "C")))
 BUSY = """
 import os, threading, time
 open("mark", "w").write("x" * 100000)

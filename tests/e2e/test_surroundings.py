@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = (psbtest.Config("self"), psbtest.Config("user", "B"))
+CONFIGS = psbtest.offered((psbtest.Config("self"), psbtest.Config("user", "B")))
 LIMITS = {
     "small_stack": (resource.RLIMIT_STACK, 1 << 18), "soft_files": (resource.RLIMIT_NOFILE, (64, 4096)),
     "cpu": (resource.RLIMIT_CPU, 1), "memlock": (resource.RLIMIT_MEMLOCK, 0), "space": (resource.RLIMIT_AS, 2 << 30),

@@ -5,7 +5,7 @@ from pathlib import Path
 import psbtest
 import pytest
 
-CONFIGS = tuple(psbtest.Config(user, rung) for user in ("root", "user") for rung in "BCD")
+CONFIGS = psbtest.offered(psbtest.Config(user, rung) for user in ("root", "user") for rung in "BCD")
 # In a pid namespace of its own everybody is itself.
 START_UP = """
 import os, resource

@@ -252,19 +252,21 @@ static void make_snapshot(struct fixture *fixture, int kvm_fd)
 {
 	static const char *const none[] = {NULL};
 	static struct boot boot;
+	static struct boot_result result;
 	struct psb_error err = {0};
 
 	boot = (struct boot){.kvm_fd = kvm_fd,
 			     .kernel_fd = open(getenv("PSB_MINI_KERNEL"), O_RDONLY | O_CLOEXEC),
 			     .image_fd = open_file("image"),
 			     .snapshot_fd = open_file("snapshot"),
+			     .report_fd = -1,
 			     .image_bytes = GUEST_PAGE_BYTES,
 			     .argv = none,
 			     .envp = none};
 	assert_int_equal(ftruncate(boot.image_fd, GUEST_PAGE_BYTES), 0);
 	(void)fchmod(boot.image_fd, 0600);
 	(void)fchmod(boot.snapshot_fd, 0600);
-	if (boot_to_snapshot(&boot, &err) < 0)
+	if (boot_run(&boot, &result, &err) < 0 || boot_store(&boot, &result, &err) < 0)
 		fail_msg("%s", err.message);
 	if (snapshot_load(&fixture->snapshot, boot.snapshot_fd, boot.image_fd, &err) < 0)
 		fail_msg("%s", err.message);

@@ -24,7 +24,8 @@ struct vm {
 	int command_fd;      /* write end */
 	int command_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	int event_fd;
-	bool gone; /* its process is dead; events may be left in the pipe */
+	bool gone;       /* its process is dead; events may be left in the pipe */
+	bool oom_killed; /* ... for its memory, by the kernel */
 	uint64_t cpu_us_ready;
 	uint64_t cpu_us_total; /* once it is gone */
 	struct events events;

@@ -98,6 +98,7 @@ static void on_gone(struct engine_template *tmpl, const struct vmm_reply *messag
 	if (vm->state == VM_FREE || vm->generation != message->generation)
 		return;
 	vm->gone = true;
+	vm->oom_killed = message->oom_killed != 0;
 	vm->cpu_us_total = message->cpu_us;
 	if (vm->instance)
 		instance_on_gone(vm->instance);

@@ -10,25 +10,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "../vmm/boot.h"
-#include "../vmm/rehearse.h"
+#include "boot_child.h"
 #include "builder.h"
 #include "contents.h"
 #include "core/cleanup.h"
 #include "core/error.h"
 #include "core/sha256.h"
+#include "rehearse_child.h"
 #include "write.h"
 
 #define NAME_BYTES 64u
@@ -167,87 +164,41 @@ static int build_image(struct store *store, struct psb_error *err)
 	return publish(store, temporary, store->image_name, err);
 }
 
-/* In the child: boots, and tells how it went through the pipe. */
-__attribute__((noreturn)) static void boot_main(const struct store *store, int kernel_fd,
-						int image_fd, int snapshot_fd, int report_fd)
+static int boot_snapshot(const struct store *store, int image_fd, int snapshot_fd,
+			 struct psb_error *err)
 {
 	const struct vmm_config *config = store->config;
+	char kernel[MICROVM_PATH_BYTES + 32];
 	char python[MICROVM_PATH_BYTES + 16];
-	const char *argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
-			      config->preload, "0",  "machine", NULL};
+	const char *const argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
+				    config->preload, "0",  "machine", NULL};
 	static const char *const envp[] = {"LANG=C.UTF-8",           "MALLOC_ARENA_MAX=1",
 					   "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
 					   "MKL_NUM_THREADS=1",      NULL};
-	static struct boot boot;
-	struct psb_error err = {0};
-	struct stat st;
-	int void_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	int rc = void_fd < 0 ? -1 : fstat(image_fd, &st);
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)snprintf(python, sizeof(python), "%s", config->python);
-	if (config->venv[0])
-		(void)snprintf(python, sizeof(python), "%s/bin/python3", config->venv);
-	boot.kvm_fd = store->kvm_fd;
-	boot.kernel_fd = kernel_fd;
-	boot.image_fd = image_fd;
-	boot.snapshot_fd = snapshot_fd;
-	boot.image_bytes = (uint64_t)st.st_size;
-	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
-	boot.image_name = store->image_name;
-	boot.preload = config->preload;
-	boot.argv = argv;
-	boot.envp = envp;
-	if (rc == 0)
-		rc = boot_to_snapshot(&boot, &err);
-	if (rc == 0)
-		rc = rehearse_snapshot(store->kvm_fd, snapshot_fd, image_fd, void_fd, &err);
-	if (rc < 0)
-		(void)!write(report_fd, err.message, strlen(err.message));
-	_exit(rc < 0);
-}
-
-static int read_report(int fd, pid_t pid, struct psb_error *err)
-{
-	char text[sizeof(err->message)];
-	ssize_t len = 0;
-	int status = 0;
-
-	do
-		len = read(fd, text, sizeof(text) - 1);
-	while (len < 0 && errno == EINTR);
-	text[len > 0 ? len : 0] = '\0';
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	return psb_fail(err, PSB_E_ENGINE, 0, "image: %.480s",
-			len > 0 ? text : "the process that boots the machine was killed");
-}
-
-static int boot_child(struct store *store, int image_fd, int snapshot_fd, struct psb_error *err)
-{
-	char path[MICROVM_PATH_BYTES + 32];
+	struct boot boot = {.kvm_fd = store->kvm_fd,
+			    .image_fd = image_fd,
+			    .snapshot_fd = snapshot_fd,
+			    .image_name = store->image_name,
+			    .preload = config->preload,
+			    .argv = argv,
+			    .envp = envp};
 	auto_fd kernel_fd = -1;
-	auto_fd read_end = -1;
-	int ends[2];
-	pid_t pid;
+	struct stat st;
 
-	(void)snprintf(path, sizeof(path), "%s/pysandbox-guest-kernel", store->config->libexec);
-	kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (kernel_fd < 0)
-		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", path,
+	(void)snprintf(kernel, sizeof(kernel), "%s/pysandbox-guest-kernel", config->libexec);
+	(void)snprintf(python, sizeof(python), "%s%s",
+		       config->venv[0] ? config->venv : config->python,
+		       config->venv[0] ? "/bin/python3" : "");
+	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
+	boot.kernel_fd = kernel_fd = open(kernel, O_RDONLY | O_CLOEXEC);
+	if (kernel_fd < 0 || fstat(image_fd, &st) < 0)
+		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", kernel,
 				strerror(errno));
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "image: pipe: %s", strerror(errno));
-	read_end = ends[0];
-	pid = fork();
-	if (pid == 0)
-		boot_main(store, kernel_fd, image_fd, snapshot_fd, ends[1]);
-	(void)close(ends[1]);
-	if (pid < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "image: fork: %s", strerror(errno));
-	return read_report(read_end, pid, err);
+	boot.image_bytes = (uint64_t)st.st_size;
+	if (boot_in_child(&boot, config->namespaces != 0, err) < 0)
+		return -1;
+	return rehearse_in_child(store->kvm_fd, snapshot_fd, image_fd, config->namespaces != 0,
+				 err);
 }
 
 static int build_snapshot(struct store *store, struct psb_error *err)
@@ -262,7 +213,7 @@ static int build_snapshot(struct store *store, struct psb_error *err)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: %s: %s", store->image_name,
 				strerror(errno));
 	tell(store, "booting the machine");
-	if (boot_child(store, image_fd, fd, err) < 0) {
+	if (boot_snapshot(store, image_fd, fd, err) < 0) {
 		(void)unlinkat(store->dir_fd, temporary, 0);
 		return -1;
 	}

@@ -222,7 +222,8 @@ int execution_start(struct worker *worker, const struct vm_command *command)
 	describe_end(&run, end, &ended);
 	describe_guest(worker, &ended);
 	(void)outbox_add(&worker->outbox, VM_ENDED, &ended, sizeof(ended));
-	return outbox_flush(&worker->outbox) < 0 ? -1 : 0;
+	/* A machine that KVM itself gave up is not used again, by nobody's leave. */
+	return outbox_flush(&worker->outbox) < 0 || end == RUN_BROKEN ? -1 : 0;
 }
 
 /* After an end of any kind the guest's kernel walks its workspace once. */

@@ -27,6 +27,32 @@
 #define PARAVIRTUAL_LEAVES 0x40000000u
 #define IMAGE_SLOT MEMORY_SLOTS
 
+static const struct {
+	unsigned long number;
+	const char *name;
+} capabilities[] = {
+	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+	{KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM"},
+	{KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"},
+	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+	{KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER"},
+	{KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID"},
+	{KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2"},
+};
+
+int machine_check_kvm(int kvm_fd, struct psb_error *err)
+{
+	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+				"vmm: /dev/kvm speaks another version of its interface");
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number) <= 0)
+			return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+					"vmm: this KVM lacks %s: Linux 5.10 or newer is needed",
+					capabilities[i].name);
+	return 0;
+}
+
 static int kvm_fail(const char *what, struct psb_error *err)
 {
 	return psb_fail(err, PSB_E_ENGINE, errno, "vmm: %s: %s", what, strerror(errno));
@@ -175,6 +201,9 @@ static int set_cpuid(const struct machine *machine, const struct machine_feature
 static int make_vcpu(struct machine *machine, const struct machine_features *features,
 		     struct psb_error *err)
 {
+	const struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+					       .args = {1}};
+
 	note_features(machine, features);
 	machine->vcpu_fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, 0);
 	if (machine->vcpu_fd < 0)
@@ -182,9 +211,8 @@ static int make_vcpu(struct machine *machine, const struct machine_features *fea
 	(void)fcntl(machine->vcpu_fd, F_SETFD, FD_CLOEXEC);
 	if (set_cpuid(machine, features, err) < 0)
 		return -1;
-	/* Where there is no such capability, the leaves alone say what the guest may use. */
-	(void)ioctl(machine->vcpu_fd, KVM_ENABLE_CAP,
-		    &(struct kvm_enable_cap){.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}});
+	if (ioctl(machine->vcpu_fd, KVM_ENABLE_CAP, &enforce) < 0)
+		return kvm_fail("KVM_CAP_ENFORCE_PV_FEATURE_CPUID", err);
 	return 0;
 }
 
@@ -312,6 +340,38 @@ int machine_set_state(struct machine *machine, const struct machine_state *state
 	return 0;
 }
 
+/* The filter refuses every register, so none of ours can have changed: one that has ends the worker
+ * just as a control register does. */
+static bool same_msrs(const struct machine *machine, const struct machine_state *state)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entries[MACHINE_MAX_MSRS];
+	} list = {.head = {.nmsrs = state->msr_count}};
+
+	if (state->msr_count > MACHINE_MAX_MSRS)
+		return false;
+	for (uint32_t i = 0; i < state->msr_count; i++)
+		list.entries[i].index = state->msrs[i].index;
+	if (ioctl(machine->vcpu_fd, KVM_GET_MSRS, &list) != (int)state->msr_count)
+		return false;
+	for (uint32_t i = 0; i < state->msr_count; i++)
+		if (list.entries[i].data != state->msrs[i].data)
+			return false;
+	return true;
+}
+
+/* Which parts of the processor's state there are is a guest's own where KVM lets it have XCR0. */
+static bool same_xcr0(const struct machine *machine, const struct machine_state *state)
+{
+	struct kvm_xcrs now;
+
+	if (!machine->xcr0)
+		return true;
+	return ioctl(machine->vcpu_fd, KVM_GET_XCRS, &now) == 0 && now.nr_xcrs == 1 &&
+	       state->xcrs.nr_xcrs == 1 && now.xcrs[0].value == state->xcrs.xcrs[0].value;
+}
+
 static bool same_table(const struct kvm_dtable *a, const struct kvm_dtable *b)
 {
 	return a->base == b->base && a->limit == b->limit;
@@ -329,7 +389,7 @@ static bool is_untouched(const struct kvm_sregs *now, const struct kvm_sregs *th
 	return now->cr0 == then->cr0 && now->cr3 == then->cr3 && now->cr4 == then->cr4 &&
 	       now->efer == then->efer && now->apic_base == then->apic_base &&
 	       same_table(&now->gdt, &then->gdt) && same_table(&now->idt, &then->idt) &&
-	       same_segment(&now->tr, &then->tr);
+	       same_segment(&now->tr, &then->tr) && now->ldt.selector == then->ldt.selector;
 }
 
 int machine_restore(struct machine *machine, const struct machine_state *state)
@@ -337,10 +397,10 @@ int machine_restore(struct machine *machine, const struct machine_state *state)
 	struct kvm_run *run = machine->run;
 
 	machine_settle(machine);
-	if (!is_untouched(&run->s.regs.sregs, &state->sregs))
+	if (!is_untouched(&run->s.regs.sregs, &state->sregs) || !same_msrs(machine, state) ||
+	    !same_xcr0(machine, state))
 		return -1;
 	if (ioctl(machine->vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0 ||
-	    set_msrs(machine, state) < 0 ||
 	    ioctl(machine->vcpu_fd, KVM_SET_DEBUGREGS, &state->debug) < 0)
 		return -1;
 	run->s.regs.regs = state->regs;

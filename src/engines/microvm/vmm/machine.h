@@ -48,6 +48,9 @@ struct machine {
 
 /* All that KVM supports but the paravirtual. Takes a third of a millisecond in a nested machine. */
 int machine_ask_features(int kvm_fd, struct machine_features *features, struct psb_error *err);
+/* Whether it has all that is needed here; says what it lacks. */
+int machine_check_kvm(int kvm_fd, struct psb_error *err);
+
 /* kvm_fd may be closed afterwards. */
 int machine_open(struct machine *machine, int kvm_fd, struct memory *memory,
 		 const struct machine_features *features, struct psb_error *err);

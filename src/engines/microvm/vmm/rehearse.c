@@ -1,23 +1,17 @@
 /*
  * Theory of operation: a new machine runs a tiny program into the void. It shows which pages every
  * execution writes, and the faults of their first time are taken before anybody waits. The builder
- * of a snapshot does the same on a copy and notes the pages in the snapshot's header, so that a
+ * of a snapshot does the same (image/rehearse_child.c) and notes the pages in its header, so that a
  * machine that serves once only can have them copied ahead, all together.
- * Trust boundary: what the guest does in a rehearsal is as harmless as in an execution. The list of
- * pages is KVM's word; snapshot.c checks it again when it comes from the file.
+ * Trust boundary: what the guest does in a rehearsal is as harmless as in an execution.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/cleanup.h"
-#include "core/error.h"
 #include "ipc/request.h"
 #include "rehearse.h"
 
 #define REHEARSALS 2
-#define REHEARSAL_MS 30000u
 
 /* The request of a tiny program. Made early: the jail lets nobody allocate. */
 int rehearsal_encode(struct worker *worker, struct psb_error *err)
@@ -83,40 +77,12 @@ static uint32_t list_ranges(const struct memory *memory, uint32_t gap,
 	return count;
 }
 
-static int note_hot_pages(const struct worker *worker, struct snapshot_header *header, int fd,
-			  struct psb_error *err)
+void rehearsal_list(const struct worker *worker, struct rehearsal_report *report)
 {
 	uint32_t gap = 1;
 
 	do {
-		header->hot_count = list_ranges(&worker->memory, gap, header->hot);
+		report->hot_count = list_ranges(&worker->memory, gap, report->hot);
 		gap *= 2;
-	} while (header->hot_count == UINT32_MAX);
-	if (pwrite(fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) || fsync(fd) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot write the snapshot: %s",
-				strerror(errno));
-	return 0;
-}
-
-int rehearse_snapshot(int kvm_fd, int snapshot_fd, int image_fd, int void_fd, struct psb_error *err)
-{
-	static struct snapshot snapshot;
-	static struct worker worker;
-	int rc = snapshot_load(&snapshot, snapshot_fd, image_fd, err);
-
-	worker.snapshot = &snapshot;
-	worker.limits = (struct vm_limits){.wall_ms = REHEARSAL_MS,
-					   .cpu_ms = REHEARSAL_MS,
-					   .memory_bytes = 64u << 20,
-					   .workspace_bytes = 1u << 20,
-					   .workspace_files = 16,
-					   .open_files = 64,
-					   .threads = 8};
-	worker.command_fd = -1;
-	worker.void_fd = worker.outbox.fd = void_fd;
-	if (rc == 0)
-		rc = worker_prepare(&worker, kvm_fd, err);
-	if (rc == 0 && rehearse(&worker) < 0)
-		rc = psb_fail(err, PSB_E_ENGINE, 0, "image: the first execution failed");
-	return rc < 0 ? rc : note_hot_pages(&worker, &snapshot.header, snapshot_fd, err);
+	} while (report->hot_count == UINT32_MAX);
 }

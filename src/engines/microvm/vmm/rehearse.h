@@ -4,13 +4,15 @@
 
 #include "worker.h"
 
+/* What a rehearsal found: pages of the snapshot's memory, by address. */
+struct rehearsal_report {
+	uint32_t hot_count;
+	struct snapshot_range hot[SNAPSHOT_MAX_HOT];
+};
+
 /* Of a worker that can be reset. Encode it early: the jail lets nobody allocate. */
 int rehearsal_encode(struct worker *worker, struct psb_error *err);
 int rehearse(struct worker *worker);
-
-/* Writes the list into the header of a new snapshot, whose descriptor must be writable. In a process
- * of its own: its memory is given up. Output goes to void_fd. */
-int rehearse_snapshot(int kvm_fd, int snapshot_fd, int image_fd, int void_fd,
-		      struct psb_error *err);
+void rehearsal_list(const struct worker *worker, struct rehearsal_report *report);
 
 #endif

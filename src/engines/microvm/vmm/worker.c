@@ -22,14 +22,26 @@
 #define INBOX_BYTES (1u << 17)
 #define SLACK_BYTES (UINT64_C(32) << 20)
 #define SLOT_ALIGN (UINT64_C(1) << 21)
+#define EVENT_TEXT_BYTES 390u
 
-static uint64_t memory_end(const struct worker *worker)
+static uint64_t memory_end(const struct snapshot *snapshot, const struct vm_limits *limits)
 {
-	uint64_t end = worker->snapshot->header.memory_end + worker->limits.memory_bytes +
-		       worker->limits.workspace_bytes + SLACK_BYTES;
+	uint64_t end = snapshot->header.memory_end + limits->memory_bytes +
+		       limits->workspace_bytes + SLACK_BYTES;
 
 	end = (end + SLOT_ALIGN - 1) & ~(SLOT_ALIGN - 1);
 	return end < GUEST_POOL_MAX_END ? end : GUEST_POOL_MAX_END;
+}
+
+/* A sixteenth of what the guest sees is for page tables, KVM's and the processor's. */
+uint64_t worker_memory_bytes(const struct snapshot *snapshot, const struct vm_limits *limits,
+			     bool unshared)
+{
+	const struct snapshot_header *header = &snapshot->header;
+	uint64_t ram = memory_end(snapshot, limits) - GUEST_PROGRAM_BASE;
+	uint64_t copies = header->image_bytes + header->memory_end - GUEST_PROGRAM_BASE;
+
+	return ram + (ram + header->image_bytes) / 16 + (unshared ? copies : 0);
 }
 
 static int map_golden(struct worker *worker, struct psb_error *err)
@@ -62,7 +74,7 @@ static int fill_memory(struct worker *worker, struct psb_error *err)
 	const struct memory_source source = {.fd = snapshot->snapshot_fd,
 					     .offset = SNAPSHOT_MEMORY_OFFSET,
 					     .file_end = header->memory_end,
-					     .end = memory_end(worker),
+					     .end = memory_end(snapshot, &worker->limits),
 					     .tracked = !worker->once};
 	int rc =
 		(copy ? memory_copy_snapshot : memory_open_snapshot)(&worker->memory, &source, err);
@@ -148,11 +160,19 @@ static int obey(struct worker *worker, const struct vm_command *command)
 	}
 }
 
-static void say_broken(struct worker *worker, const char *text)
+/* Needs no memory: that may be what is missing. */
+void worker_fail(struct worker *worker, const char *text)
 {
-	if (worker->outbox.buffer &&
-	    outbox_add(&worker->outbox, VM_BROKEN, text, (uint32_t)strlen(text)) == 0)
-		(void)outbox_flush(&worker->outbox);
+	struct {
+		struct vm_event head;
+		char text[EVENT_TEXT_BYTES];
+	} event = {.head = {.type = VM_BROKEN}};
+	size_t len = strnlen(text, sizeof(event.text));
+
+	memcpy(event.text, text, len);
+	event.head.bytes = (uint32_t)len;
+	(void)!write(worker->outbox.fd, &event, sizeof(event.head) + len);
+	_exit(1);
 }
 
 void worker_main(struct worker *worker, int kvm_fd)
@@ -160,14 +180,10 @@ void worker_main(struct worker *worker, int kvm_fd)
 	struct vm_command command;
 	struct psb_error err = {0};
 
-	if (worker_prepare(worker, kvm_fd, &err) < 0 || worker_jail(worker, &err) < 0) {
-		say_broken(worker, err.message);
-		_exit(1);
-	}
-	if (!worker->once && rehearse(worker) < 0) {
-		say_broken(worker, "the first execution of a new machine failed");
-		_exit(1);
-	}
+	if (worker_prepare(worker, kvm_fd, &err) < 0 || worker_jail(worker, &err) < 0)
+		worker_fail(worker, err.message);
+	if (!worker->once && rehearse(worker) < 0)
+		worker_fail(worker, "vmm: the first execution of a new machine failed");
 	if (say_ready(worker) < 0)
 		_exit(1);
 	while (read_command(worker, &command))
