@@ -44,8 +44,8 @@ struct vmm_config {
 	uint32_t version;
 	uint32_t slots;
 	uint32_t single_use;
-	uint32_t namespaces; /* cut the workers off by namespaces */
-	uint32_t action;     /* enum vmm_action */
+	uint32_t namespaces;     /* cut the workers off by namespaces */
+	uint32_t action;         /* enum vmm_action */
 	uint32_t fresh_worker;   /* a worker serves one execution and has run no other */
 	uint32_t unshared_image; /* a worker has copies of snapshot and image for itself */
 	uint32_t control_groups; /* a group with a memory and a pids wall for each worker */
@@ -81,7 +81,7 @@ struct vmm_reply {
 	int32_t signal_number; /* VMM_GONE: what ended the worker, 0 if it ended itself */
 	uint32_t oom_killed;   /* VMM_GONE: the worker met its control group's memory wall */
 	uint32_t reserved;
-	uint64_t cpu_us;       /* VMM_GONE: of the worker's whole life */
+	uint64_t cpu_us; /* VMM_GONE: of the worker's whole life */
 	char text[MICROVM_TEXT_BYTES];
 };
 

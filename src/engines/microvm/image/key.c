@@ -52,7 +52,7 @@ static void add_file(struct sha256 *hash, const char *path)
 static void add_part(struct sha256 *hash, const char *folder, const char *name)
 {
 	char path[2 * MICROVM_PATH_BYTES];
-	uint8_t bytes[16u << 10];
+	uint8_t bytes[64u << 10];
 	auto_fd fd = -1;
 	ssize_t n = 0;
 

@@ -25,6 +25,7 @@
 #include "core/cleanup.h"
 #include "core/error.h"
 #include "core/sha256.h"
+#include "rehearse_child.h"
 #include "write.h"
 
 #define NAME_BYTES 64u
@@ -194,7 +195,10 @@ static int boot_snapshot(const struct store *store, int image_fd, int snapshot_f
 		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", kernel,
 				strerror(errno));
 	boot.image_bytes = (uint64_t)st.st_size;
-	return boot_in_child(&boot, config->namespaces != 0, err);
+	if (boot_in_child(&boot, config->namespaces != 0, err) < 0)
+		return -1;
+	return rehearse_in_child(store->kvm_fd, snapshot_fd, image_fd, config->namespaces != 0,
+				 err);
 }
 
 static int build_snapshot(struct store *store, struct psb_error *err)

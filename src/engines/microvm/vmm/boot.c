@@ -304,6 +304,9 @@ int boot_store(const struct boot *boot, const struct boot_result *result, struct
 
 	if (!header)
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: out of memory");
+	rc = machine_ask_features(boot->kvm_fd, &header->features, err);
+	if (rc < 0)
+		return rc;
 	rc = open_memory(boot, &memory, err);
 	if (rc == 0)
 		fill_header(boot, result, &memory, header);
@@ -333,9 +336,12 @@ static int run_up_to_request(struct boot *boot, struct machine *machine, struct 
 static int boot_machine(struct boot *boot, struct memory *memory, struct boot_result *out,
 			struct psb_error *err)
 {
+	static struct machine_features features;
 	struct machine machine;
-	int rc = machine_open(&machine, boot->kvm_fd, memory, err);
+	int rc = machine_ask_features(boot->kvm_fd, &features, err);
 
+	if (rc == 0)
+		rc = machine_open(&machine, boot->kvm_fd, memory, &features, err);
 	if (rc < 0)
 		return rc;
 	out->tsc_khz = tsc_khz(&machine);

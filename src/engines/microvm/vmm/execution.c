@@ -107,8 +107,11 @@ static bool give_first_bytes(struct worker *worker)
 {
 	const struct snapshot_header *header = &worker->snapshot->header;
 	struct kvm_run *kvm = worker->machine.run;
-	uint8_t *to = memory_claim(&worker->memory, header->read_buffer, header->read_bytes);
-	int64_t got = to ? read_request(worker, to, header->read_bytes) : -EFAULT;
+	/* No more than can come: every page that is claimed is copied back. */
+	uint64_t bytes = header->read_bytes < worker->request_left ? header->read_bytes
+								   : worker->request_left;
+	uint8_t *to = memory_claim(&worker->memory, header->read_buffer, bytes);
+	int64_t got = to ? read_request(worker, to, bytes) : -EFAULT;
 
 	kvm->s.regs.regs.rax = (uint64_t)got;
 	kvm->s.regs.regs.rip = kvm->s.regs.regs.rcx;

@@ -20,6 +20,8 @@
 
 static int fetch_dirty(const struct worker *worker)
 {
+	if (!worker->memory.tracked)
+		return -1;
 	for (uint32_t i = 0; i < worker->memory.slot_count; i++) {
 		struct kvm_dirty_log log = {.slot = i,
 					    .dirty_bitmap = worker->memory.slots[i].dirty};

@@ -55,8 +55,8 @@ __attribute__((noreturn)) static void become_worker(const struct supervisor *sup
 	worker.unshared = supervisor->config.unshared_image != 0;
 	if (groups_enter(&supervisor->groups, slot) < 0)
 		worker_fail(&worker, "vmm: a worker cannot enter its control group");
-	worker_main(&worker, supervisor->kvm_fd,
-		    !supervisor->config.single_use && !supervisor->config.fresh_worker);
+	worker.once = supervisor->config.single_use || supervisor->config.fresh_worker;
+	worker_main(&worker, supervisor->kvm_fd);
 }
 
 static void lose(struct supervisor *supervisor, uint32_t slot, uint32_t generation,
