@@ -231,7 +231,7 @@ def test_groups_of_a_killed_host_are_removed_at_the_next_start(pysandbox, traces
     while machines() and time.monotonic() < end:
         time.sleep(0.01)
     traces.reap()
-    assert group.parent.exists(), "nobody was left to remove it"
+    # Nobody is left to remove it but the next start: ours, or that of another user of this machine.
     with sandbox() as again:
         assert again.execute("result = 3")["result"] == 3
         assert not group.parent.exists()
