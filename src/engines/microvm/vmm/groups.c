@@ -15,9 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup/counters.h"
 #include "core/cleanup.h"
 #include "core/error.h"
-#include "keeper/counters.h"
 
 /* The worker, and threads that KVM makes in its name. */
 #define WORKER_TASKS 8u
