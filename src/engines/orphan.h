@@ -3,6 +3,7 @@
 #define PSB_ENGINES_ORPHAN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pysandbox.h"
 
@@ -19,5 +20,9 @@ int orphan_start(const char *libexec, const char *program, const char *who, cons
 /* In the helper, first of all: standard streams to /dev/null, no other descriptor but the control
  * one, signals as they are by default (SIGPIPE ignored), a session of its own, `name`, root folder. */
 void orphan_begin(const char *name);
+
+/* Raises the soft limit of open files as far as the hard one lets us: one that was made for the host
+ * application is not ours. */
+void orphan_raise_open_files(uint64_t wanted);
 
 #endif

@@ -342,23 +342,11 @@ static void shut_down(struct keeper *keeper)
 	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
 }
 
-/* The descriptors that a guest gets lie above its own limit, a pool needs many: a soft limit made
- * for others is not ours. */
-static void raise_open_files(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= KEEPER_OPEN_FILES)
-		return;
-	limit.rlim_cur = limit.rlim_max < KEEPER_OPEN_FILES ? limit.rlim_max : KEEPER_OPEN_FILES;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void set_up_process(void)
 {
 	orphan_begin("psb-keeper");
 	(void)umask(022);
-	raise_open_files();
+	orphan_raise_open_files(KEEPER_OPEN_FILES);
 }
 
 static int open_events(struct keeper *keeper)

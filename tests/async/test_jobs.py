@@ -1,4 +1,4 @@
-"""Jobs of the native engine: each ends exactly once, within its limits, whatever the host does."""
+"""Jobs of the suite's engine: each ends exactly once, within its limits, whatever the host does."""
 import json
 import os
 import random

@@ -58,6 +58,8 @@ say(os.rmdir, 'd'); say(os.unlink, 'd'); say(os.rmdir, 'd/e'); say(os.rmdir, 'd/
 open('f', 'w').close(); say(os.rmdir, 'f'); say(os.listdir, 'f'); say(lambda: sorted(os.listdir('.')))
 say(os.open, 'd', os.O_WRONLY); say(os.open, 'f/', os.O_RDONLY); say(os.open, 'f', os.O_DIRECTORY)
 say(lambda: oct(os.stat('d').st_mode)); say(lambda: os.stat('d').st_nlink); say(os.chdir, 'f')
+fd = os.open('d', os.O_RDONLY); say(os.write, fd, b'x'); say(os.writev, fd, [b'x', b'y'])
+fd = os.open('d', os.O_PATH); say(os.write, fd, b'x'); say(os.read, fd, 1)
 os.chdir('d'); say(os.rmdir, '../d'); say(os.mkdir, 'gone'); say(os.listdir, '.')
 """,
     "links": """

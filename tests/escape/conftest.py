@@ -9,8 +9,9 @@ import psbtest  # noqa: E402
 import psbworld  # noqa: E402
 
 # The kernel wall alone on every rung, then the import layer on top of it once per user.
-CONFIGS = psbtest.LADDER + (psbtest.Config("root", None, "on"), psbtest.Config("user", None, "on"),
-                            psbtest.Config("self", None, "off"))
+CONFIGS = psbtest.offered(psbtest.LADDER + (
+    psbtest.Config("root", None, "on"), psbtest.Config("user", None, "on"),
+    psbtest.Config("self", None, "off")))
 
 
 class Cage:

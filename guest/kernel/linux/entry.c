@@ -49,7 +49,7 @@ static void set_up_memory(const struct boot_info *boot)
 	      "boot: no memory for the list of areas");
 	check(mm_reserve(&kernel.mm, GUEST_KERNEL_BASE, GUEST_POOL_BASE),
 	      "boot: the kernel's own area cannot be reserved");
-	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE);
+	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE + MAIN_STACK_BYTES);
 }
 
 struct guest_registers *kernel_boot(void)
