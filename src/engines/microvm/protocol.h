@@ -81,7 +81,7 @@ struct vmm_reply {
 	int32_t signal_number; /* VMM_GONE: what ended the worker, 0 if it ended itself */
 	uint32_t oom_killed;   /* VMM_GONE: the worker met its control group's memory wall */
 	uint32_t reserved;
-	uint64_t cpu_us;       /* VMM_GONE: of the worker's whole life */
+	uint64_t cpu_us; /* VMM_GONE: of the worker's whole life */
 	char text[MICROVM_TEXT_BYTES];
 };
 
