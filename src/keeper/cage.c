@@ -222,8 +222,8 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 	/* psb_start.py, told where it would have been. */
 	static const char start[] = "import sys\n__file__ = sys.argv.pop(1)\n";
 	char code[sizeof(start) + sizeof(runner_start)];
-	const char *argv[] = {argv0, "-I",   "-S",            "-B",   "-c",
-			      code,  script, config->preload, single, NULL};
+	const char *argv[] = {argv0,           "-I",   "-S", "-B", "-c", code, script,
+			      config->preload, single, NULL};
 	const char *env[] = {"LANG=C.UTF-8",
 			     "MALLOC_ARENA_MAX=1",
 			     "OPENBLAS_NUM_THREADS=1",
