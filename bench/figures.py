@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 
+import bulk
 import measure
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -48,12 +49,6 @@ def throughput(command, engine, _scale):
              f"{got['inflight']} in flight, {got['pool']} ready in each")]
 
 
-def run_plain(program):
-    code = ("import json, runpy, sys; "
-            "print(json.dumps(runpy.run_path(sys.argv[1])['result']))")
-    return measure.call_json(["/usr/bin/python3", "-I", "-c", code, str(program)])
-
-
 def cpu_set(command, engine, scale):
     inside, outside = 0.0, 0.0
     slowest = ("", 9.0)
@@ -61,7 +56,7 @@ def cpu_set(command, engine, scale):
     for program in programs:
         mine, plain = [], []
         for _ in range(2 * scale + 1):
-            seconds, value = run_plain(program)
+            seconds, value = measure.run_plain(program)
             plain.append(seconds)
             outcome = measure.call_json([command, "run", "--engine", engine, "--json",
                                          str(program)])
@@ -152,4 +147,5 @@ def growth(command, engine, _scale):
 ALL = {
     "warm-tiny": warm_tiny, "warm-numpy": warm_numpy, "throughput": throughput, "cpu": cpu_set,
     "cold": cold, "json": json_both_ways, "memory": ready_memory, "growth": growth,
+    "bulk": bulk.programs, "bulk-json": bulk.big_json,
 }

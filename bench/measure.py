@@ -51,6 +51,13 @@ def call_json(words):
     return json.loads(done.stdout)
 
 
+def run_plain(program):
+    """The `result` of a program that plain python3 runs."""
+    code = ("import json, runpy, sys; "
+            "print(json.dumps(runpy.run_path(sys.argv[1])['result']))")
+    return call_json(["/usr/bin/python3", "-I", "-c", code, str(program)])
+
+
 def status_field(pid, name):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(name + ":"):

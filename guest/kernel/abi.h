@@ -10,6 +10,7 @@
  *   0x0000_0000  not mapped, 2 MiB
  *   0x0020_0000  programs linked to fixed addresses (Debian's python3), up to GUEST_KERNEL_BASE
  *   GUEST_KERNEL_BASE, 16 MiB: see the GUEST_*_OFFSET below
+ *   GUEST_GUARD_BASE  not mapped, 2 MiB: the main stack, lowest in the pool, ends in a fault
  *   GUEST_POOL_BASE .. run_info.pool_end: all other memory: heap, mmap, stacks, tmpfs
  *   GUEST_IMAGE_BASE  the file-system image (image_format.h), read-only for everybody
  *
@@ -50,7 +51,8 @@
 #define GUEST_PROGRAM_BASE UINT64_C(0x00200000)
 #define GUEST_KERNEL_BASE UINT64_C(0x02000000)
 #define GUEST_KERNEL_BYTES UINT64_C(0x01000000)
-#define GUEST_POOL_BASE UINT64_C(0x03000000)
+#define GUEST_GUARD_BASE UINT64_C(0x03000000)
+#define GUEST_POOL_BASE UINT64_C(0x03200000)
 #define GUEST_POOL_MAX_END UINT64_C(0x200000000) /* 8 GiB; run_info says how much there is */
 #define GUEST_IMAGE_BASE UINT64_C(0x400000000)
 #define GUEST_IMAGE_MAX_BYTES UINT64_C(0x200000000)

@@ -78,4 +78,6 @@ class Command:
 @pytest.fixture(scope="session")
 def pysandbox():
     assert os.access(COMMAND, os.X_OK), f"{COMMAND} is not there: make build, or set PYSANDBOX"
+    if psbtest.may_use_kvm(psbtest.BEST):
+        psbtest.build_image(psbtest.BEST)  # else the first `run` of all would, and say so
     return Command()

@@ -43,7 +43,7 @@ def left_besides_groups(traces):
 
 def start(config, timeout=20):
     argv = psbtest.arguments(BUSY, config, timeout=timeout)
-    return psbtest.spawn(argv, config, env=psbtest.environment())
+    return psbtest.spawn(argv, config, env=psbtest.environment(None, config))
 
 
 @pytest.mark.parametrize("moment_ms", MOMENTS_MS)

@@ -252,7 +252,9 @@ def missing(config):
         return "needs root to choose the user"
     if not os.access(command(), os.X_OK):
         return f"{command()} is not built"
-    if ENGINE == "microvm" and may_use_kvm(config):
+    if ENGINE == "microvm":
+        if not may_use_kvm(config):
+            return "no /dev/kvm"
         build_image(config)
     probe = run("result = 1", config)
     if probe.status == "unavailable":

@@ -92,6 +92,10 @@ static void bad_calls(void)
 	exit_with(EXIT_CODE, refused);
 }
 
+#define NO_MEMORY UINT64_C(0x1f0000000)
+
+/* mov $NO_MEMORY,%rax; vpcmpeqb (%rax),%ymm0,%ymm0: nothing that KVM can emulate */
+static const uint8_t vector_code[] = {0x48, 0xb8, 0, 0, 0, 0xf0, 1, 0, 0, 0, 0xc5, 0xfd, 0x74, 0};
 static const uint8_t spin_code[] = {0xeb, 0xfe};                               /* jmp . */
 static const uint8_t ud_code[] = {0x0f, 0x0b};                                 /* ud2 */
 static const uint8_t null_code[] = {0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0};    /* mov 0x10,%rax */
@@ -117,7 +121,10 @@ static struct guest_registers *obey(uint8_t letter)
 	case 'x': return run_user(cli_code, sizeof(cli_code));
 	case 'P': return run_user(port_code, sizeof(port_code));
 	case 'i': *(volatile uint64_t *)GUEST_IMAGE_BASE = 1; break;
-	case 'm': *(volatile uint64_t *)UINT64_C(0x1f0000000) = 1; break;
+	case 'm': *(volatile uint64_t *)NO_MEMORY = 1; break;
+	case 'v': return run_user(vector_code, sizeof(vector_code));
+	case 'j': ((void (*)(void))NO_MEMORY)(); break;
+	case 'd': *(volatile uint64_t *)(GUEST_POOL_BASE - 8) = 1; break;
 	case 't': *(volatile uint64_t *)GUEST_KERNEL_BASE = 1; break;
 	case 'w': (void)host_call(HOST_WAIT, UINT64_MAX, 0, 0); break;
 	case 'W': (void)host_call(HOST_WAIT, 20000000, 0, 0); break;

@@ -187,11 +187,13 @@ static const struct expectation expectations[] = {
 	{'c', VM_EXITED, 107, 0},        {'u', VM_SIGNALLED, 0, SIGILL},
 	{'n', VM_SIGNALLED, 0, SIGSEGV}, {'x', VM_SIGNALLED, 0, SIGSEGV},
 	{'P', VM_SIGNALLED, 0, SIGILL},  {'t', VM_SIGNALLED, 0, SIGSEGV},
-	{'i', VM_SIGNALLED, 0, SIGSEGV}, {'m', VM_SIGNALLED, 0, SIGBUS},
+	{'i', VM_SIGNALLED, 0, SIGSEGV}, {'m', VM_SIGNALLED, 0, SIGSEGV},
 	{'s', VM_WALL_FIRED, 0, 0},      {'w', VM_WALL_FIRED, 0, 0},
 	{'W', VM_EXITED, 0, 0},          {'f', VM_WALL_FIRED, 0, 0},
 	{'L', VM_SIGNALLED, 0, SIGSEGV}, {'b', VM_EXITED, 5, 0},
 	{'g', VM_SIGNALLED, 0, SIGSEGV}, {'q', VM_SIGNALLED, 0, SIGABRT},
+	{'v', VM_SIGNALLED, 0, SIGSEGV}, {'j', VM_SIGNALLED, 0, SIGSEGV},
+	{'d', VM_SIGNALLED, 0, SIGSEGV},
 };
 
 static void every_end_is_told_and_undone(void **state)

@@ -11,7 +11,6 @@
 
 #include <linux/auxvec.h>
 
-#define STACK_BYTES (UINT64_C(8) << 20)
 #define CLOCK_TICKS 100u
 #define DEFAULT_FILES 250u
 #define MAX_AUX 24u
@@ -93,7 +92,7 @@ int kernel_mount_all(struct kernel *kernel, const void *image, uint64_t image_by
 	if (!error)
 		error = synth_mount(vfs);
 	if (!error)
-		error = tmpfs_mount(vfs, "/tmp", 01777);
+		error = tmpfs_mount_over(vfs, "/tmp", 01777);
 	if (!error)
 		error = tmpfs_mount(vfs, "/sandbox", 0755);
 	if (!error)
@@ -244,11 +243,11 @@ int kernel_start_program(struct kernel *kernel)
 		return error;
 	if (program.end <= kernel->mm.map_base)
 		mm_set_layout(&kernel->mm, program.end, kernel->mm.map_base);
-	base = mm_map(&kernel->mm, 0, STACK_BYTES, LX_PROT_READ | LX_PROT_WRITE,
-		      LX_MAP_PRIVATE | LX_MAP_ANONYMOUS | LX_MAP_STACK);
+	base = mm_map(&kernel->mm, GUEST_POOL_BASE, MAIN_STACK_BYTES, LX_PROT_READ | LX_PROT_WRITE,
+		      LX_MAP_PRIVATE | LX_MAP_ANONYMOUS | LX_MAP_STACK | LX_MAP_FIXED);
 	if (base < 0)
 		return (int)base;
-	stack.at = (uint64_t)base + STACK_BYTES;
+	stack.at = (uint64_t)base + MAIN_STACK_BYTES;
 	fill_stack(kernel, &stack, &program);
 	kernel->main_stack = stack.at;
 	thread->regs = (struct guest_registers){

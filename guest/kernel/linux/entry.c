@@ -50,7 +50,7 @@ static void set_up_memory(const struct boot_info *boot)
 	      "boot: no memory for the list of areas");
 	check(mm_reserve(&kernel.mm, GUEST_KERNEL_BASE, GUEST_POOL_BASE),
 	      "boot: the kernel's own area cannot be reserved");
-	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE);
+	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE + MAIN_STACK_BYTES);
 }
 
 /* A program without it asks by system calls. */

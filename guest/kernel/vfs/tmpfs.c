@@ -16,7 +16,7 @@
 #define GENEROUS_BYTES (UINT64_C(1) << 20)
 #define MAX_FILE_BYTES (UINT64_C(1) << 40)
 
-static int disk_full(struct vfs *vfs)
+int tmpfs_full(struct vfs *vfs)
 {
 	vfs->disk_limit_hit = true;
 	return -ENOSPC;
@@ -29,7 +29,7 @@ struct tmpfs_inode *tmpfs_new(struct vfs *vfs, uint32_t mode)
 	uint64_t now = vfs_now(vfs);
 
 	if (tmpfs->used_files >= tmpfs->max_files) {
-		(void)disk_full(vfs);
+		(void)tmpfs_full(vfs);
 		return NULL;
 	}
 	inode = heap_alloc(vfs->heap, sizeof(*inode));
@@ -129,10 +129,10 @@ static int set_size(struct vfs *vfs, struct tmpfs_inode *inode, uint64_t size)
 	if (charge > old_charge) {
 		if (charge - old_charge > vfs->tmpfs.max_bytes ||
 		    vfs->tmpfs.used_bytes > vfs->tmpfs.max_bytes - (charge - old_charge))
-			return disk_full(vfs);
+			return tmpfs_full(vfs);
 		error = reserve(vfs, inode, size);
 		if (error)
-			return error == -ENOSPC ? disk_full(vfs) : error;
+			return error == -ENOSPC ? tmpfs_full(vfs) : error;
 	}
 	if (size < inode->size)
 		memset(inode->contents + size, 0, inode->size - size);

@@ -49,6 +49,7 @@ static inline struct node tmpfs_node(struct tmpfs_inode *inode)
 struct tmpfs_inode *tmpfs_new(struct vfs *vfs, uint32_t mode);
 void tmpfs_release(struct vfs *vfs, struct tmpfs_inode *inode); /* when nothing needs it */
 void tmpfs_touch(struct vfs *vfs, struct tmpfs_inode *inode);   /* modified and changed: now */
+int tmpfs_full(struct vfs *vfs); /* notes that a cap was met: -ENOSPC */
 int tmpfs_set_target(struct vfs *vfs, struct tmpfs_inode *inode, const char *target);
 int tmpfs_truncate(struct vfs *vfs, struct node node, uint64_t size);
 int tmpfs_open(struct vfs *vfs, struct node node, struct file *file);

@@ -1,6 +1,7 @@
 /*
  * Directories of tmpfs: an array of names in the order of creation. Each name has a cookie that
- * only grows, so a listing goes on in the right place whatever was removed meanwhile.
+ * only grows, so a listing goes on in the right place whatever was removed meanwhile. As in Linux
+ * every name beyond a file's first one counts as a file: names cost memory too.
  *
  * Trust boundary: as vfs.h; names come from the path walk, which has bounded them.
  */
@@ -116,6 +117,8 @@ static int add(struct vfs *vfs, struct tmpfs_inode *dir, const char *name, uint6
 		.cookie = ++dir->next_cookie,
 		.inode = inode,
 	};
+	if (inode->links > 0)
+		vfs->tmpfs.used_files++;
 	inode->links++;
 	if (is_dir(inode)) {
 		inode->parent = dir;
@@ -136,6 +139,8 @@ static struct tmpfs_inode *take_out(struct vfs *vfs, struct tmpfs_inode *dir,
 	dir->entry_count--;
 	memmove(entry, entry + 1, (dir->entry_count - index) * sizeof(*entry));
 	inode->links--;
+	if (inode->links > 0)
+		vfs->tmpfs.used_files--;
 	inode->changed_ns = vfs_now(vfs);
 	if (is_dir(inode))
 		dir->subdirs--;
@@ -171,6 +176,8 @@ int tmpfs_link(struct vfs *vfs, struct node dir, const char *name, uint64_t len,
 		return -EPERM;
 	if (find(tmpfs_of(dir), name, len))
 		return -EEXIST;
+	if (inode->links > 0 && vfs->tmpfs.used_files >= vfs->tmpfs.max_files)
+		return tmpfs_full(vfs);
 	inode->changed_ns = vfs_now(vfs);
 	return add(vfs, tmpfs_of(dir), name, len, inode);
 }
@@ -274,4 +281,43 @@ int tmpfs_mount(struct vfs *vfs, const char *path, uint32_t mode)
 	root->references = 1;
 	vfs->mounts[vfs->mount_count++] = (struct mount){walk.node, tmpfs_node(root)};
 	return 0;
+}
+
+static int show_through(struct vfs *vfs, struct node below, struct node dir,
+			const struct dir_entry *entry)
+{
+	struct mount mount;
+	int error = below.ops->lookup(vfs, below, entry->name, entry->name_len, &mount.root);
+
+	if (error || !node_is_dir(vfs, mount.root))
+		return error;
+	if (vfs->mount_count == VFS_MAX_MOUNTS)
+		return -ENOSPC;
+	error = tmpfs_create(vfs, dir, entry->name, entry->name_len, LX_S_IFDIR | 0755, NULL,
+			     &mount.at);
+	if (!error)
+		vfs->mounts[vfs->mount_count++] = mount;
+	return error;
+}
+
+int tmpfs_mount_over(struct vfs *vfs, const char *path, uint32_t mode)
+{
+	struct dir_entry entry = {.cookie = 0};
+	struct walk walk;
+	struct node dir;
+	int error = path_walk(vfs, vfs->root, path, 0, &walk);
+
+	if (!error)
+		error = tmpfs_mount(vfs, path, mode);
+	if (error)
+		return error;
+	dir = vfs->mounts[vfs->mount_count - 1].root;
+	for (;;) {
+		error = walk.node.ops->list(vfs, walk.node, entry.cookie, &entry);
+		if (error <= 0)
+			return error;
+		error = show_through(vfs, walk.node, dir, &entry);
+		if (error)
+			return error;
+	}
 }

@@ -159,8 +159,9 @@ static int add_interpreter(struct tree *tree, const struct vmm_config *config,
 static int add_data(struct tree *tree, struct psb_error *err)
 {
 	static const char *const paths[] = {
-		"/usr/share/zoneinfo", "/usr/share/fonts",  "/usr/share/matplotlib", "/etc/fonts",
-		"/etc/ld.so.cache",    "/etc/matplotlibrc", "/etc/mime.types",
+		"/usr/share/zoneinfo", "/usr/share/fonts",       "/usr/share/matplotlib",
+		"/etc/fonts",          "/etc/ld.so.cache",       "/etc/matplotlibrc",
+		"/etc/mime.types",     "/usr/lib/locale/C.utf8",
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)

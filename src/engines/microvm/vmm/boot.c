@@ -48,7 +48,7 @@ static int load_segment(const struct boot *boot, struct memory *memory, const El
 	if (segment->p_type != PT_LOAD || segment->p_memsz == 0)
 		return 0;
 	if (segment->p_vaddr < GUEST_KERNEL_IMAGE || segment->p_memsz > GUEST_KERNEL_BYTES ||
-	    segment->p_vaddr + segment->p_memsz > GUEST_POOL_BASE ||
+	    segment->p_vaddr + segment->p_memsz > GUEST_GUARD_BASE ||
 	    segment->p_filesz > segment->p_memsz)
 		return bad_kernel(err);
 	to = memory_claim(memory, segment->p_vaddr, segment->p_memsz);

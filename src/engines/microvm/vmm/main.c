@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,10 +26,26 @@
 #include "supervisor.h"
 #include "worker.h"
 
+#define VMM_OPEN_FILES 1024u /* two pipes for each worker, on their way */
+#define NEEDED_OPEN_FILES 128u
+
 static void set_up_process(void)
 {
 	orphan_begin("psb-vmm");
 	(void)umask(077);
+	orphan_raise_open_files(VMM_OPEN_FILES);
+}
+
+static int check_open_files(struct psb_error *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= NEEDED_OPEN_FILES)
+		return 0;
+	return psb_fail(err, PSB_E_SYSTEM, 0,
+			"vmm: only %llu files may be open, %u are needed: raise the limit "
+			"(ulimit -n)",
+			(unsigned long long)limit.rlim_cur, NEEDED_OPEN_FILES);
 }
 
 static int read_config(struct vmm_config *config)
@@ -67,6 +84,10 @@ static void on_progress(void *context, const char *text)
 
 static int open_image(struct supervisor *supervisor, struct psb_error *err)
 {
+	const struct store_host watched = {.fd = supervisor->host_fd,
+					   .pidfd = supervisor->host_pidfd,
+					   .progress = on_progress,
+					   .context = supervisor};
 	struct store_files files;
 	int rc;
 
@@ -80,8 +101,7 @@ static int open_image(struct supervisor *supervisor, struct psb_error *err)
 	rc = machine_check_kvm(supervisor->kvm_fd, err);
 	if (rc < 0)
 		return rc;
-	rc = store_open(&supervisor->config, supervisor->kvm_fd, supervisor->host_fd, on_progress,
-			supervisor, &files, err);
+	rc = store_open(&supervisor->config, supervisor->kvm_fd, &watched, &files, err);
 	if (rc < 0)
 		return rc;
 	return snapshot_load(&supervisor->snapshot, files.snapshot_fd, files.image_fd, err);
@@ -148,11 +168,13 @@ int main(void)
 {
 	static struct supervisor supervisor;
 	struct psb_error err = {0};
+	bool host_gone;
 	int rc;
 
 	set_up_process();
 	supervisor.host_fd = ORPHAN_CONTROL_FD;
-	if (read_config(&supervisor.config) < 0)
+	supervisor.host_pidfd = orphan_watch_host(&host_gone);
+	if (host_gone || read_config(&supervisor.config) < 0)
 		return 1;
 	rc = supervisor.config.action >= VMM_LIST ? manage(&supervisor, &err)
 						  : open_image(&supervisor, &err);
@@ -160,6 +182,8 @@ int main(void)
 		supervisor_tell(&supervisor, VMM_DONE, "");
 		return 0;
 	}
+	if (rc == 0)
+		rc = check_open_files(&err);
 	if (rc == 0)
 		rc = enter_cage(&supervisor, &err);
 	if (rc == 0)

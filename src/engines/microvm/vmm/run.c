@@ -99,7 +99,10 @@ int run_timers_open(struct psb_error *err)
 	    sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
 	    timer_create(CLOCK_MONOTONIC, &event, &wall_timer) < 0 ||
 	    timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &cpu_timer) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s", strerror(errno));
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s%s", strerror(errno),
+				errno == EAGAIN ? ": raise the limit of pending signals "
+						  "(ulimit -i)"
+						: "");
 	return 0;
 }
 
@@ -319,6 +322,22 @@ static int on_port(struct run *run)
 	}
 }
 
+/* Where the tables lead to no memory KVM would have us play a device, or cannot tell what the
+ * instruction wants from it. A worker that saw either is not used again. */
+static int on_no_memory(struct run *run, uint64_t address)
+{
+	return crashed(run, SIGSEGV, address);
+}
+
+static int on_internal_error(struct run *run)
+{
+	const struct kvm_run *kvm = run->machine->run;
+
+	if (kvm->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+		return RUN_BROKEN;
+	return on_no_memory(run, kvm->s.regs.regs.rip);
+}
+
 /* -1: go on. */
 static int look_why(struct run *run)
 {
@@ -327,7 +346,8 @@ static int look_why(struct run *run)
 	switch (kvm->exit_reason) {
 	case KVM_EXIT_IO: return on_port(run);
 	case KVM_EXIT_INTR: return -1;
-	case KVM_EXIT_MMIO: return crashed(run, SIGBUS, kvm->mmio.phys_addr);
+	case KVM_EXIT_MMIO: return on_no_memory(run, kvm->mmio.phys_addr);
+	case KVM_EXIT_INTERNAL_ERROR: return on_internal_error(run);
 	case KVM_EXIT_SHUTDOWN:
 	case KVM_EXIT_HLT: return crashed(run, SIGSEGV, kvm->s.regs.regs.rip);
 	default: return RUN_BROKEN;

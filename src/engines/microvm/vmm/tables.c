@@ -1,6 +1,7 @@
 /*
  * Theory of operation: the tables that the processor reads, written once when a machine boots and
- * never changed. Virtual = physical. Memory is mapped by pages of 2 MiB; the kernel's 16 MiB by
+ * never changed. Virtual = physical. Memory is mapped by pages of 2 MiB, one of which is left out
+ * below the main stack, so that endless recursion faults; the kernel's 16 MiB by
  * pages of 4 KiB, of which the first MiB (these tables, the stubs, their stack) is ring 0's and the
  * kernel's text cannot be written. The image cannot be written either. Accessed and dirty bits are
  * set from the start: nobody then ever writes to a table page. Each exception has a stub of one
@@ -86,7 +87,8 @@ static void write_page_tables(uint8_t *base, uint64_t image_bytes, uint64_t text
 	for (uint32_t i = 0; i < GUEST_IMAGE_MAX_BYTES / GIB; i++)
 		pdpt[GUEST_IMAGE_BASE / GIB + i] =
 			table_address(PD_IMAGE_OFFSET + i * GUEST_PAGE_BYTES) | PTE_TABLE;
-	fill_large(ram, GUEST_PROGRAM_BASE, GUEST_POOL_MAX_END, PTE_WRITE);
+	fill_large(ram, GUEST_PROGRAM_BASE, GUEST_GUARD_BASE, PTE_WRITE);
+	fill_large(ram, GUEST_POOL_BASE, GUEST_POOL_MAX_END, PTE_WRITE);
 	for (uint32_t i = 0; i < GUEST_KERNEL_BYTES / LARGE_BYTES; i++)
 		ram[GUEST_KERNEL_BASE / LARGE_BYTES + i] =
 			table_address(PT_KERNEL_OFFSET + i * GUEST_PAGE_BYTES) | PTE_TABLE;
