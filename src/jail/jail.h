@@ -48,11 +48,12 @@ struct jail_root {
 	const struct jail_link *links;
 	size_t link_count;
 	const char *const *dirs; /* empty directories, NULL-terminated */
+	bool no_devices;
 };
 
 /* Makes every mount private, builds a tmpfs root with the binds (read-only, nosuid, nodev, noexec
- * where it can be: not for code), /dev/{null,zero,full,urandom,random}, pivots into it, detaches
- * the old root, makes the root read-only. cwd is "/" afterwards. */
+ * where it can be: not for code), unless refused /dev/{null,zero,full,urandom,random}, pivots into
+ * it, detaches the old root, makes the root read-only. cwd is "/" afterwards. */
 int jail_root_enter(const struct jail_root *root, struct jail_fault *fault);
 
 /* Mounts a private tmpfs (nosuid,nodev,noexec) over an existing directory. */

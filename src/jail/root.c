@@ -204,7 +204,7 @@ static int fill(int root_fd, const struct jail_root *root, struct jail_fault *fa
 		if (bind_one(root_fd, &root->binds[i], false, fault) < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+	for (size_t i = 0; !root->no_devices && i < sizeof(devices) / sizeof(devices[0]); i++) {
 		const struct jail_bind bind = {.source = devices[i]};
 
 		if (bind_one(root_fd, &bind, true, fault) < 0)

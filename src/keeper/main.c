@@ -362,22 +362,6 @@ static int open_events(struct keeper *keeper)
 	return keeper->signal_fd < 0 || keeper->timer_fd < 0 || starts_open(keeper) < 0 ? -1 : 0;
 }
 
-/* A child that the host forked may hold a copy of our control channel and outlive it: then there is
- * no end of file, but the process that made the channel is gone. Opened last, for nobody below us
- * is to have it. */
-static void watch_host(struct keeper *keeper)
-{
-	struct ucred host;
-	socklen_t len = sizeof(host);
-
-	keeper->host_pidfd = -1;
-	if (getsockopt(keeper->host_fd, SOL_SOCKET, SO_PEERCRED, &host, &len) < 0 || host.pid <= 0)
-		return;
-	keeper->host_pidfd = (int)syscall(SYS_pidfd_open, host.pid, 0);
-	if (keeper->host_pidfd < 0 && errno == ESRCH)
-		keeper->host_gone = true;
-}
-
 static int read_config(struct keeper *keeper)
 {
 	ssize_t n;
@@ -415,7 +399,8 @@ int main(void)
 		host_fail_template(&keeper, text);
 	/* Only now: the maps in /proc could not be written by an ordinary user's keeper else. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	watch_host(&keeper);
+	/* Opened last: nobody below us is to have it. */
+	keeper.host_pidfd = orphan_watch_host(&keeper.host_gone);
 	serve(&keeper);
 	shut_down(&keeper);
 	return 0;

@@ -123,6 +123,40 @@ def test_a_run_that_is_killed_while_it_builds_leaves_nothing(pysandbox, cache, n
     assert not unfinished(cache), names(cache)
 
 
+HOST = """
+import os, sys, time
+sys.path.insert(0, {lib!r})
+import psbcapi
+sandbox = psbcapi.Sandbox(engine="microvm")
+child = os.fork()
+if child == 0:
+    os.close(1)
+    time.sleep(30)
+    os._exit(0)
+print(child, flush=True)
+time.sleep(30)
+"""
+
+
+def test_a_host_that_dies_while_its_child_lives_ends_the_building(cache):
+    traces = psbtest.Traces()
+    host = psbtest.spawn([psbtest.PYTHON, "-c", HOST.format(lib=str(psbtest.ROOT / "tests/lib"))],
+                         env={**cache, "PYSANDBOX": psbtest.command()})
+    child = int(host.stdout.readline())
+    time.sleep(0.5)
+    host.kill()
+    host.stdout.close()
+    host.stderr.close()
+    host.wait()
+    end = time.monotonic() + 3
+    while time.monotonic() < end and traces.left(0) - {f"process {child}"}:
+        time.sleep(0.05)
+    left = traces.left(0) - {f"process {child}"}
+    psbtest.kill_quietly(child)
+    assert not left and not unfinished(cache)
+    traces.check()
+
+
 def test_the_first_run_under_auto_builds_and_the_second_finds_it(pysandbox, cache):
     first = pysandbox("run", "--engine", "auto", "--json", "-c", "result = 1", env=cache)
     assert first.outcome["engine"]["name"] == "microvm" and first.outcome["fallback"] == [], first

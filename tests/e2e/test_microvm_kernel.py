@@ -191,6 +191,33 @@ say(time.clock_getres, time.CLOCK_MONOTONIC); say(time.clock_gettime, 77)
 t = time.process_time(); time.sleep(0.05); say(lambda: time.process_time() - t < 0.04)
 call(35, 0, 0); say(time.sleep, -1)
 """,
+    "clocks_agree_with_the_kernel": """
+libc.getauxval.restype = ctypes.c_ulong
+say(lambda: libc.getauxval(33) != 0)
+def kernel(clock):
+    pair = (ctypes.c_long * 2)()
+    libc.syscall(228, clock, pair)
+    return pair[0] + pair[1] / 1e9
+def agrees(clock):
+    first, between, last = time.clock_gettime(clock), kernel(clock), time.clock_gettime(clock)
+    return first <= between + 0.02 and between <= last + 0.02 and 0 <= last - first < 5
+for pause in (0, 0.05):
+    time.sleep(pause)
+    for clock in (0, 1, 4, 5, 6, 7, 2, 3):
+        say(agrees, clock)
+    say(lambda: abs(time.time() - kernel(0)) < 1)
+say(time.clock_gettime, 99)
+def watch():
+    last = 0
+    for _ in range(30000):
+        now = time.monotonic()
+        if now < last:
+            result.append('backwards')
+        last = now
+threads = [threading.Thread(target=watch) for _ in range(3)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+""",
     "limits_and_names": """
 import resource
 say(lambda: resource.getrlimit(99)); say(os.sched_yield); say(os.getgroups) and None

@@ -3,6 +3,7 @@
  * The child holds full capabilities in a user namespace of its own, more than any guest ever has.
  * The parent then looks from outside: canaries untouched, no mount, no file left behind.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -328,6 +329,21 @@ static void link_escape_body(void)
 	CHECK(strstr(fault.step, "/psb-no-such-directory"));
 }
 
+static void empty_root_body(void)
+{
+	const struct jail_root root = {.no_devices = true};
+	struct jail_fault fault = {0};
+	DIR *dir;
+
+	child_namespaces();
+	CHECK(jail_root_enter(&root, &fault) == 0);
+	dir = opendir("/");
+	CHECK(dir);
+	for (const struct dirent *entry; dir && (entry = readdir(dir));)
+		CHECK(strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+	CHECK(mkdir("/new", 0700) == -1 && errno == EROFS);
+}
+
 static void both(void (*body)(void))
 {
 	(void)child_run(body, false, false);
@@ -343,6 +359,7 @@ static void both(void (*body)(void))
 IN_BOTH(nothing_outside)
 IN_BOTH(chroot_escape)
 IN_BOTH(read_only)
+IN_BOTH(empty_root)
 IN_BOTH(devices)
 IN_BOTH(remount)
 IN_BOTH(old_kernel)
@@ -389,11 +406,17 @@ static void the_host_is_as_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_outside), cmocka_unit_test(chroot_escape),
-		cmocka_unit_test(read_only),       cmocka_unit_test(devices),
-		cmocka_unit_test(old_kernel),      cmocka_unit_test(half_old_kernel),
-		cmocka_unit_test(remount),         cmocka_unit_test(workspace),
-		cmocka_unit_test(link_escape),     cmocka_unit_test(the_host_is_as_before),
+		cmocka_unit_test(nothing_outside),
+		cmocka_unit_test(chroot_escape),
+		cmocka_unit_test(read_only),
+		cmocka_unit_test(devices),
+		cmocka_unit_test(old_kernel),
+		cmocka_unit_test(half_old_kernel),
+		cmocka_unit_test(remount),
+		cmocka_unit_test(workspace),
+		cmocka_unit_test(link_escape),
+		cmocka_unit_test(empty_root),
+		cmocka_unit_test(the_host_is_as_before),
 	};
 
 	return cmocka_run_group_tests(tests, remember_mounts, remove_canaries);

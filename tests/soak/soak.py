@@ -1,9 +1,9 @@
 """Many executions with random ends through one sandbox: each outcome is right, nothing grows.
 
-soak.py [-n EXECUTIONS] [--engine E] [--pool N]: prints one JSON object, exits 1 when an outcome was
+soak.py [-n EXECUTIONS] [--engine E] [--pool N] [--tiny SHARE]: prints one JSON object, exits 1 when an outcome was
 wrong or something grew. Programs are submitted as instances come free; some are cancelled. What is
 counted is the library's process (descriptors, resident memory), the processes below and the
-mounts. A first part fills caches and allocators; growth is what comes after it.
+mounts. With --tiny 0.9 nine of ten are the first, tiny program. A first part fills caches and allocators; growth is what comes after it.
 """
 import argparse
 import collections
@@ -61,6 +61,7 @@ class Soak:
         ends = ENDS + (NATIVE_ENDS if arguments.engine == "native" else ())
         self.total = arguments.n
         self.weights = [end[0] for end in ends]
+        self.tiny = arguments.tiny
         self.ends = ends
         self.waiting = {}
         self.statuses = collections.Counter()
@@ -71,9 +72,11 @@ class Soak:
                                        pool_size=arguments.pool)
 
     def submit(self):
-        _, program, limits, right = self.random.choices(self.ends, self.weights)[0]
+        end = (self.ends[0] if self.random.random() < self.tiny
+               else self.random.choices(self.ends, self.weights)[0])
+        _, program, limits, right = end
         job = self.sandbox.submit(program, {"n": self.random.randrange(1000)}, limits=limits)
-        if self.random.randrange(CANCELLED_OF) == 0:
+        if self.random.random() >= self.tiny and self.random.randrange(CANCELLED_OF) == 0:
             self.sandbox.cancel(job)
             right = right | {"cancelled"}
         self.waiting[job] = (program, right)
@@ -121,6 +124,7 @@ def main():
     parser.add_argument("-n", type=int, default=200_000)
     parser.add_argument("--engine", default="native")
     parser.add_argument("--pool", type=int, default=4)
+    parser.add_argument("--tiny", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     arguments = parser.parse_args()
     measure.inherit_orphans()

@@ -1,8 +1,8 @@
 /*
  * Theory of operation: packing and booting take seconds, in which nobody could look whether the
  * library is still there. So they happen in a child, with a process group of its own for all that
- * it starts; this process waits for its reports and for the end of the library's socket. When that
- * ends the whole group is killed, and when this process is killed itself the kernel kills the child.
+ * it starts; this process waits for its reports and for the end of the library's socket or process.
+ * When that ends the whole group is killed, and when this process is killed itself the kernel kills the child.
  * What the child tells is handed on at a bounded rate, and told again while a long step lasts: the
  * library gives up an engine that is silent for a minute. A builder that makes no step for ten
  * minutes is stuck (or waits for one that is) and is ended.
@@ -52,6 +52,9 @@ __attribute__((noreturn)) static void child_main(struct builder *builder, pid_t 
 	struct vmm_reply report = {.type = VMM_DONE};
 	struct psb_error err = {0};
 
+	/* The guest that will be booted is below us. */
+	(void)close(builder->host->fd);
+	(void)close(builder->host->pidfd);
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -74,8 +77,8 @@ static void hand_on(struct watch *watch, uint64_t now)
 			       (unsigned long long)lasting_s);
 	else
 		(void)snprintf(text, sizeof(text), "%s", watch->text);
-	if (watch->builder->progress)
-		watch->builder->progress(watch->builder->context, text);
+	if (watch->builder->host->progress)
+		watch->builder->host->progress(watch->builder->host->context, text);
 	watch->told = true;
 	watch->told_us = now;
 }
@@ -113,17 +116,18 @@ static int watch_child(struct watch *watch, struct psb_error *err)
 	struct pollfd fds[] = {
 		{.fd = watch->report_fd, .events = POLLIN},
 		/* Its messages may wait; only its end matters. */
-		{.fd = watch->builder->host_fd, .events = POLLRDHUP},
+		{.fd = watch->builder->host->fd, .events = POLLRDHUP},
+		{.fd = watch->builder->host->pidfd, .events = POLLIN},
 	};
 
 	for (;;) {
 		uint64_t now = clock_us();
-		int rc = poll(fds, 2, wait_ms(watch, now));
+		int rc = poll(fds, 3, wait_ms(watch, now));
 
 		if (rc < 0 && errno != EINTR)
 			return psb_fail(err, PSB_E_SYSTEM, errno, "image: poll: %s",
 					strerror(errno));
-		if (rc > 0 && fds[1].revents)
+		if (rc > 0 && (fds[1].revents || fds[2].revents))
 			return psb_fail(err, PSB_E_SYSTEM, 0, "image: nobody waits for it");
 		if (rc > 0 && fds[0].revents) {
 			rc = take_report(watch, err);

@@ -6,16 +6,14 @@
 
 /* One work to do in the child. It tells its steps by builder_tell(). */
 struct builder {
-	int host_fd; /* the socket whose other end the work is for */
-	store_progress_fn progress;
-	void *context;
+	const struct store_host *host;
 	int (*work)(struct builder *builder, void *argument, struct psb_error *err);
 	void *argument;
 	int report_fd; /* in the child */
 };
 
 /* Does the work in a child and waits for its end. PSB_E_ENGINE with the child's reason; or
- * PSB_E_SYSTEM when the other end of host_fd was closed: all that the work had started is dead. */
+ * PSB_E_SYSTEM when the host is gone: all that the work had started is dead. */
 int builder_run(struct builder *builder, struct psb_error *err);
 
 /* In the child. */

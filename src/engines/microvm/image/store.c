@@ -254,14 +254,9 @@ static int build(struct builder *builder, void *argument, struct psb_error *err)
 	return 0;
 }
 
-static int run_builder(struct store *store, int host_fd, store_progress_fn progress, void *context,
-		       struct psb_error *err)
+static int run_builder(struct store *store, const struct store_host *host, struct psb_error *err)
 {
-	struct builder builder = {.host_fd = host_fd,
-				  .progress = progress,
-				  .context = context,
-				  .work = build,
-				  .argument = store};
+	struct builder builder = {.host = host, .work = build, .argument = store};
 	auto_fd lock_fd = -1;
 	int rc = builder_run(&builder, err);
 
@@ -295,8 +290,8 @@ static void note_use(int fd)
 		(void)futimens(fd, NULL);
 }
 
-int store_open(const struct vmm_config *config, int kvm_fd, int host_fd, store_progress_fn progress,
-	       void *context, struct store_files *out, struct psb_error *err)
+int store_open(const struct vmm_config *config, int kvm_fd, const struct store_host *host,
+	       struct store_files *out, struct psb_error *err)
 {
 	struct store store = {.config = config, .kvm_fd = kvm_fd, .dir_fd = -1};
 	int rc = store_keys(config, kvm_fd, store.image_key, store.snapshot_key, err);
@@ -307,7 +302,7 @@ int store_open(const struct vmm_config *config, int kvm_fd, int host_fd, store_p
 	name_file(store.image_name, "fs-", store.image_key, ".img");
 	name_file(store.snapshot_name, "vm-", store.snapshot_key, ".snap");
 	if (rc == 0 && (config->action == VMM_REBUILD || !open_files(&store, out))) {
-		rc = run_builder(&store, host_fd, progress, context, err);
+		rc = run_builder(&store, host, err);
 		if (rc == 0 && !open_files(&store, out))
 			rc = psb_fail(err, PSB_E_SYSTEM, errno,
 				      "image: what was just built is gone: %s", strerror(errno));

@@ -18,10 +18,18 @@ struct store_files {
 
 typedef void (*store_progress_fn)(void *context, const char *text);
 
+/* Whom the files are for. */
+struct store_host {
+	int fd;                     /* the socket of the library */
+	int pidfd;                  /* readable once its process is gone, or -1 */
+	store_progress_fn progress; /* or NULL */
+	void *context;
+};
+
 /* Opens the files for this configuration, building what is missing. kvm_fd is used to boot;
- * building ends when the other end of host_fd is closed. */
-int store_open(const struct vmm_config *config, int kvm_fd, int host_fd, store_progress_fn progress,
-	       void *context, struct store_files *out, struct psb_error *err);
+ * building ends when the host does. */
+int store_open(const struct vmm_config *config, int kvm_fd, const struct store_host *host,
+	       struct store_files *out, struct psb_error *err);
 
 /* Opens the store's directory, making it if it is missing; ours alone. */
 int store_directory(const char *path, struct psb_error *err);

@@ -84,6 +84,10 @@ static void on_progress(void *context, const char *text)
 
 static int open_image(struct supervisor *supervisor, struct psb_error *err)
 {
+	const struct store_host watched = {.fd = supervisor->host_fd,
+					   .pidfd = supervisor->host_pidfd,
+					   .progress = on_progress,
+					   .context = supervisor};
 	struct store_files files;
 	int rc;
 
@@ -97,8 +101,7 @@ static int open_image(struct supervisor *supervisor, struct psb_error *err)
 	rc = machine_check_kvm(supervisor->kvm_fd, err);
 	if (rc < 0)
 		return rc;
-	rc = store_open(&supervisor->config, supervisor->kvm_fd, supervisor->host_fd, on_progress,
-			supervisor, &files, err);
+	rc = store_open(&supervisor->config, supervisor->kvm_fd, &watched, &files, err);
 	if (rc < 0)
 		return rc;
 	return snapshot_load(&supervisor->snapshot, files.snapshot_fd, files.image_fd, err);
@@ -165,11 +168,13 @@ int main(void)
 {
 	static struct supervisor supervisor;
 	struct psb_error err = {0};
+	bool host_gone;
 	int rc;
 
 	set_up_process();
 	supervisor.host_fd = ORPHAN_CONTROL_FD;
-	if (read_config(&supervisor.config) < 0)
+	supervisor.host_pidfd = orphan_watch_host(&host_gone);
+	if (host_gone || read_config(&supervisor.config) < 0)
 		return 1;
 	rc = supervisor.config.action >= VMM_LIST ? manage(&supervisor, &err)
 						  : open_image(&supervisor, &err);

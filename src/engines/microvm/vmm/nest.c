@@ -88,7 +88,7 @@ static int enter_namespaces(const struct nest_pipes *pipes, struct jail_fault *f
 
 static int complete(const struct nest *nest, struct jail_fault *fault)
 {
-	const struct jail_root empty = {0};
+	const struct jail_root empty = {.no_devices = true};
 
 	if (syscall(SYS_setresgid, GUEST_ID, GUEST_ID, GUEST_ID) < 0 ||
 	    syscall(SYS_setresuid, GUEST_ID, GUEST_ID, GUEST_ID) < 0)

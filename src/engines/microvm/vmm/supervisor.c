@@ -187,13 +187,14 @@ void supervisor_serve(struct supervisor *supervisor)
 		struct pollfd fds[] = {
 			{.fd = supervisor->host_fd, .events = POLLIN},
 			{.fd = supervisor->signal_fd, .events = POLLIN},
+			{.fd = supervisor->host_pidfd, .events = POLLIN},
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
 			break;
 		if (fds[1].revents)
 			child_turn(supervisor);
-		if (fds[0].revents && !host_turn(supervisor))
+		if (fds[2].revents || (fds[0].revents && !host_turn(supervisor)))
 			break;
 	}
 	end_all(supervisor);

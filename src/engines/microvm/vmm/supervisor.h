@@ -16,6 +16,7 @@ struct supervised {
 struct supervisor {
 	struct vmm_config config;
 	int host_fd;
+	int host_pidfd; /* readable once the host's process is gone; or -1 */
 	int kvm_fd;
 	int signal_fd;
 	int void_fd;
