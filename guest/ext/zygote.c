@@ -10,6 +10,7 @@
  * have had their turn; the keeper therefore believes nothing but the kernel's word on who sent a
  * message. The control socket is closed before the first byte of a request is read.
  */
+#include "huge_text.h"
 #include "psb_ext.h"
 
 #include <errno.h>
@@ -408,16 +409,21 @@ static void close_all(const int fds[SPAWN_FDS])
 			(void)close(fds[i]);
 }
 
+/* serve(single: bool) */
 PyObject *psb_serve(PyObject *module, PyObject *args)
 {
 	struct zygote zygote;
 	struct spawn_message message;
 	struct jail_fault fault = {0};
 	int fds[SPAWN_FDS];
+	int single;
 	long pid;
 
 	(void)module;
-	(void)args;
+	if (!PyArg_ParseTuple(args, "p", &single))
+		return NULL;
+	if (!single)
+		(void)huge_text_adopt((const void *)(uintptr_t)PyEval_EvalCode);
 	if (zygote_init(&zygote, &fault) < 0)
 		die(KEEPER_MAX_SLOTS, &fault);
 	for (;;) {

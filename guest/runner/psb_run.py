@@ -124,7 +124,7 @@ def become_ready(preloads, single, in_machine):
         part('psb_warm')['warm'](modules)
         program = Program()
         return
-    slot = psb.serve()
+    slot = psb.serve(single)
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
     if not single and not psb.is_scout() and not psb.is_populated():
@@ -417,6 +417,6 @@ def end(is_reported):
     except MemoryError:
         frame = OUT_OF_MEMORY_END
     if psb.is_scout():
-        part('psb_warm')['warm_modules'](modules)
+        part('psb_warm')['warm'](modules)
     psb.emit_end(frame)
     posix._exit(0)

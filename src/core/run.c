@@ -135,6 +135,11 @@ static bool has_ended(const struct run *run)
 	return state == INSTANCE_ENDED || state == INSTANCE_FAILED;
 }
 
+static bool has_news(const struct run *run)
+{
+	return run->ops->has_news && run->ops->has_news(run->instance);
+}
+
 void run_begin(struct run *run, const struct engine_ops *ops, struct engine_instance *instance)
 {
 	run->ops = ops;
@@ -161,7 +166,7 @@ bool run_step(struct run *run)
 			return true;
 		}
 		/* An engine may end at once when it is stopped; one that needs time will say so. */
-	} while (run->stopped != was_stopped && has_ended(run));
+	} while (run->stopped != was_stopped && (has_ended(run) || has_news(run)));
 	return false;
 }
 

@@ -27,19 +27,24 @@ static int do_nothing(void *unused)
 	return 0;
 }
 
-static bool try_namespaces(void)
+/* Goes on beside us, on a stack that is ours: it is waited for before that goes. */
+static int begin_namespaces(char stack[PROBE_STACK_BYTES])
 {
 	/* Whoever may make these two may make the others in them. */
-	const int flags = CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | CLONE_NEWPID;
-	char stack[PROBE_STACK_BYTES] __attribute__((aligned(16)));
+	const int flags = CLONE_VM | CLONE_NEWUSER | CLONE_NEWPID;
 	sigset_t all;
 	sigset_t before;
 	int pid;
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = clone(do_nothing, stack + sizeof(stack), flags, NULL);
+	pid = clone(do_nothing, stack + PROBE_STACK_BYTES, flags, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+static bool end_namespaces(int pid)
+{
 	if (pid < 0)
 		return false;
 	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
@@ -56,11 +61,12 @@ static bool try_seccomp(void)
 
 void host_probe(struct host_facts *out)
 {
+	char stack[PROBE_STACK_BYTES] __attribute__((aligned(16)));
+	int child = begin_namespaces(stack);
 	struct cgroup_host groups;
 	struct psb_error err = {0};
 
 	*out = (struct host_facts){.root = geteuid() == 0};
-	out->namespaces = try_namespaces();
 	out->cgroups = cgroup_find("/sys/fs/cgroup", "/proc/self/cgroup", &groups, &err) == 0;
 	out->cgroup_v2 = out->cgroups && groups.unified;
 	if (!out->cgroups)
@@ -68,4 +74,5 @@ void host_probe(struct host_facts *out)
 			       err.message);
 	out->seccomp = try_seccomp();
 	out->landlock_abi = jail_landlock_abi();
+	out->namespaces = end_namespaces(child);
 }

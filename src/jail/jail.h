@@ -104,7 +104,7 @@ enum jail_rung { RUNG_A, RUNG_B, RUNG_C, RUNG_D };
  * reads as ENOSYS. Sets no_new_privs first. Fails with EBUSY where an outer listener exists.
  * The zygote may also: clone with exactly the flag sets of below (CLONE_PIDFD may be added to
  * JAIL_CLONE_INIT_FLAGS), seccomp(SET_MODE_FILTER, 0), landlock, recvmsg/sendmsg, execve, setpgid,
- * setsid, capset, pidfd_open, some prctls; on A and B setns(CLONE_NEWPID only), mount (flags
+ * setsid, capset, pidfd_open, madvise(COLLAPSE), some prctls; on A and B setns(CLONE_NEWPID only), mount (flags
  * exactly nosuid,nodev,noexec: jail_tmpfs_mount), umount2, setres[ug]id, setgroups.
  */
 int jail_seccomp_template(enum jail_rung rung, int *listener_fd, struct jail_fault *fault);
@@ -121,6 +121,7 @@ int jail_seccomp_instance(enum jail_rung rung, bool allow_fork, pid_t own_pid, i
 #define JAIL_CLONE_GUEST_FLAGS 0x01228000ul /* PARENT | CHILD_SETTID | CHILD_CLEARTID | NEWNS */
 /* ... and on C and D, where namespaces are missing: */
 #define JAIL_CLONE_PLAIN_FLAGS 0x01208000ul /* PARENT | CHILD_SETTID | CHILD_CLEARTID */
+#define JAIL_MADV_COLLAPSE 25 /* MADV_COLLAPSE of Linux 6.1: the zygote's only */
 
 /* Plain C view of the programs for tests: BPF words and counts. */
 struct sock_filter;

@@ -157,6 +157,7 @@ static const struct rule argument_rules[] = {
 	ALLOW1("madvise", EQ(2, MADV_KEEPONFORK)),
 	ALLOW1("madvise", EQ(2, MADV_POPULATE_READ)),
 	ALLOW1("madvise", EQ(2, MADV_POPULATE_WRITE)),
+	{"madvise", RULE_ZYGOTE, ON_ALL, 1, 0, {EQ(2, JAIL_MADV_COLLAPSE)}},
 	ALLOW1("futex", FUTEX_COMMAND(FUTEX_WAIT)),
 	ALLOW1("futex", FUTEX_COMMAND(FUTEX_WAKE)),
 	ALLOW1("futex", FUTEX_COMMAND(FUTEX_REQUEUE)),

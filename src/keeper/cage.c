@@ -23,6 +23,7 @@
 
 #include "ipc/fdpass.h"
 #include "keeper/keeper.h"
+#include "runner_start.h"
 
 #define GUEST_ID 1000
 #define CONTROL_FD 252 /* PSB_CONTROL_FD of guest/ext/psb_ext.h */
@@ -76,7 +77,7 @@ static int take_id(uint32_t id, struct jail_fault *fault)
 
 static int make_namespaces(const struct cage_pipes *pipes, struct jail_fault *fault)
 {
-	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
 			  CLONE_NEWCGROUP | CLONE_NEWPID;
 
 	if (unshare(flags) < 0)
@@ -84,10 +85,41 @@ static int make_namespaces(const struct cage_pipes *pipes, struct jail_fault *fa
 	return wait_for_maps(pipes, fault);
 }
 
-static int enter_namespaced(const struct keeper *keeper, struct jail_fault *fault)
+/* The network namespace takes as long to make as all others and the root together: the first process
+ * makes it while the zygote's builds the root. */
+static int make_network(int ready, struct jail_fault *fault)
+{
+	const char byte = 'n';
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return jail_fail(fault, errno, "unshare the network namespace");
+	return write(ready, &byte, 1) == 1 ? 0 : jail_fail(fault, errno, "tell of the network");
+}
+
+static int join_network(int ready, struct jail_fault *fault)
+{
+	int pidfd;
+	char byte;
+	int rc;
+
+	if (read(ready, &byte, 1) != 1)
+		return jail_fail(fault, EPIPE, "wait for the network namespace");
+	pidfd = (int)syscall(SYS_pidfd_open, 1, 0); /* the first process */
+	if (pidfd < 0)
+		return jail_fail(fault, errno, "pidfd_open of the first process");
+	rc = setns(pidfd, CLONE_NEWNET);
+	if (rc < 0)
+		(void)jail_fail(fault, errno, "setns to the network namespace");
+	(void)close(pidfd);
+	return rc;
+}
+
+static int enter_namespaced(const struct keeper *keeper, int network_ready,
+			    struct jail_fault *fault)
 {
 	guest_root_open(&keeper->config);
-	if (take_id(GUEST_ID, fault) < 0 || guest_root_enter(fault) < 0)
+	if (take_id(GUEST_ID, fault) < 0 || guest_root_enter(fault) < 0 ||
+	    join_network(network_ready, fault) < 0)
 		return -1;
 	if (sethostname("sandbox", 7) < 0)
 		return jail_fail(fault, errno, "sethostname");
@@ -187,7 +219,11 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 	char argv0[600];
 	char script[600];
 	const char *single = config->single_use ? "1" : "0";
-	const char *argv[] = {argv0, "-I", "-S", "-B", script, config->preload, single, NULL};
+	/* psb_start.py, told where it would have been. */
+	static const char start[] = "import sys\n__file__ = sys.argv.pop(1)\n";
+	char code[sizeof(start) + sizeof(runner_start)];
+	const char *argv[] = {argv0, "-I",   "-S",            "-B",   "-c",
+			      code,  script, config->preload, single, NULL};
 	const char *env[] = {"LANG=C.UTF-8",
 			     "MALLOC_ARENA_MAX=1",
 			     "OPENBLAS_NUM_THREADS=1",
@@ -206,6 +242,7 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 		(void)snprintf(script, sizeof(script), "/psb/psb_start.py");
 	else
 		(void)snprintf(script, sizeof(script), "%s/psb/psb_start.py", config->libexec);
+	(void)snprintf(code, sizeof(code), "%s%s", start, runner_start);
 	memcpy(&argv_exec, &(const char *const *){argv}, sizeof(argv_exec));
 	memcpy(&env_exec, &(const char *const *){env}, sizeof(env_exec));
 	(void)execve(config->python, argv_exec, env_exec);
@@ -213,14 +250,14 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 }
 
 __attribute__((noreturn)) static void zygote_main(const struct keeper *keeper,
-						  const struct cage_pipes *pipes)
+						  const struct cage_pipes *pipes, int network_ready)
 {
 	const struct cage_pipes placed = {.control = CONTROL_FD};
 	struct jail_fault fault = {0};
 	int listener = -1;
 	int rc;
 
-	rc = has_namespaces(keeper) ? enter_namespaced(keeper, &fault)
+	rc = has_namespaces(keeper) ? enter_namespaced(keeper, network_ready, &fault)
 				    : enter_plain(keeper, &fault);
 	if (rc == 0)
 		rc = set_limits(&fault);
@@ -242,9 +279,10 @@ __attribute__((noreturn)) static void zygote_main(const struct keeper *keeper,
 /* The first process: no foreign code, no descriptors but the pipe whose end of file is the
  * keeper's death. */
 __attribute__((noreturn)) static void first_main(const struct keeper *keeper,
-						 const struct cage_pipes *pipes)
+						 const struct cage_pipes *pipes, int network_ready)
 {
 	const struct spawn_reply hello = {.type = SPAWN_INIT, .slot = KEEPER_MAX_SLOTS};
+	struct jail_fault fault = {0};
 	char byte;
 	ssize_t n;
 
@@ -254,6 +292,8 @@ __attribute__((noreturn)) static void first_main(const struct keeper *keeper,
 	if (has_namespaces(keeper))
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)!write(pipes->control, &hello, sizeof(hello));
+	if (has_namespaces(keeper) && make_network(network_ready, &fault) < 0)
+		report(pipes, &fault);
 	(void)dup2(pipes->liveness, 0);
 	(void)syscall(SYS_close_range, 1, ~0u, 0);
 	do
@@ -264,10 +304,10 @@ __attribute__((noreturn)) static void first_main(const struct keeper *keeper,
 }
 
 /* The guest of each instance is process 2 of its namespace. OpenSSL and others notice a fork by
- * the process id alone, so the zygote must not be 2 as well: one id is used up. */
-static void burn_process_id(void)
+ * the process id alone, so a zygote that forks must not be 2 as well: one id is used up. */
+static void burn_process_id(const struct keeper *keeper)
 {
-	pid_t pid = vfork();
+	pid_t pid = keeper->config.single_use ? -1 : vfork();
 
 	if (pid == 0)
 		_exit(0);
@@ -281,13 +321,14 @@ static long make_sibling(void)
 	return syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* The only instance of a single-use template is born in its slot's group, zygote and all: what
- * counts is the difference. On v2 the keeper moves the zygote. */
+/* The template's own group. A single-use zygote without preloads enters its slot's instead, when it
+ * becomes the guest; with them, foreign code may start threads, and only a single thread can move
+ * itself on v1: it is born in there, and what counts is the difference. On v2 the keeper moves it. */
 static int enter_groups(const struct keeper *keeper, struct jail_fault *fault)
 {
 	int rc = 0;
 
-	if (keeper->cgroups.host.unified)
+	if (!has_cgroups(keeper) || keeper->cgroups.host.unified || enters_late(keeper))
 		return 0;
 	if (keeper->config.single_use)
 		rc = cgroup_slot_enter(&keeper->slots[0].cgroup);
@@ -296,32 +337,44 @@ static int enter_groups(const struct keeper *keeper, struct jail_fault *fault)
 	return rc < 0 ? jail_fail(fault, -rc, "enter the control groups") : 0;
 }
 
+/* The template's two processes. */
+static int make_processes(const struct keeper *keeper, const struct cage_pipes *pipes,
+			  struct jail_fault *fault)
+{
+	int ready[2];
+	long pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return jail_fail(fault, errno, "pipe");
+	pid = make_sibling();
+	if (pid == 0)
+		first_main(keeper, pipes, ready[1]);
+	(void)close(ready[1]);
+	if (pid < 0)
+		return jail_fail(fault, errno, "fork the first process");
+	burn_process_id(keeper);
+	pid = make_sibling();
+	if (pid == 0)
+		zygote_main(keeper, pipes, ready[0]);
+	return pid < 0 ? jail_fail(fault, errno, "fork the zygote") : 0;
+}
+
 void cage_main(const struct keeper *keeper, const struct cage_pipes *pipes)
 {
 	struct jail_fault fault = {0};
 	sigset_t none;
-	long pid = -1;
 	int rc = 0;
 
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (keeper->is_root && setgroups(0, NULL) < 0)
 		rc = jail_fail(&fault, errno, "setgroups");
-	if (rc == 0 && has_cgroups(keeper))
+	if (rc == 0)
 		rc = enter_groups(keeper, &fault);
 	if (rc == 0 && has_namespaces(keeper))
 		rc = make_namespaces(pipes, &fault);
-	if (rc == 0) {
-		pid = make_sibling();
-		if (pid == 0)
-			first_main(keeper, pipes);
-		burn_process_id();
-		pid = pid < 0 ? pid : make_sibling();
-		if (pid == 0)
-			zygote_main(keeper, pipes);
-		if (pid < 0)
-			rc = jail_fail(&fault, errno, "fork the zygote");
-	}
+	if (rc == 0)
+		rc = make_processes(keeper, pipes, &fault);
 	if (rc < 0)
 		report(pipes, &fault);
 	_exit(rc < 0);

@@ -25,6 +25,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "keeper/counters.h"
 #include "keeper/procfs.h"
 
 /* The group's slack above the soft limit (RLIMIT_AS), so that Python's MemoryError comes first. */
@@ -54,20 +55,12 @@ static int write_number_at(int dir, const char *file, uint64_t number)
 	return write_at(dir, file, text);
 }
 
-static ssize_t read_fd(int fd, char *text, size_t size)
-{
-	ssize_t n = pread(fd, text, size - 1, 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
 static ssize_t read_at(int dir, const char *file, char *text, size_t size)
 {
 	auto_fd fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
 
 	text[0] = '\0';
-	return fd < 0 ? -1 : read_fd(fd, text, size);
+	return fd < 0 ? -1 : counter_text(fd, text, size);
 }
 
 static uint64_t number_at(int dir, const char *file)
@@ -77,25 +70,11 @@ static uint64_t number_at(int dir, const char *file)
 	return read_at(dir, file, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
 }
 
-/* The number after "key " at a line's start, 0 if there is none. */
-static uint64_t keyed_number(const char *text, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
-		if (*line == '\n')
-			line++;
-		if (strncmp(line, key, len) == 0 && line[len] == ' ')
-			return strtoull(line + len, NULL, 10);
-	}
-	return 0;
-}
-
 static uint64_t keyed_at(int dir, const char *file, const char *key)
 {
 	char text[1024];
 
-	return read_at(dir, file, text, sizeof(text)) > 0 ? keyed_number(text, key) : 0;
+	return read_at(dir, file, text, sizeof(text)) > 0 ? counter_keyed(text, key) : 0;
 }
 
 /* Finds this process's path in the line of `controller` ("" for v2) of /proc/self/cgroup. */
@@ -157,7 +136,7 @@ static bool delegates(const char *dir)
 	if (fd < 0)
 		return false;
 	(void)!write(fd, "+memory +pids", 13);
-	return read_fd(fd, text, sizeof(text)) > 0 && strstr(text, "memory") &&
+	return counter_text(fd, text, sizeof(text)) > 0 && strstr(text, "memory") &&
 	       strstr(text, "pids");
 }
 
@@ -431,12 +410,7 @@ static uint64_t pid_fails(const struct cgroup_tree *tree, const struct cgroup_sl
 
 static uint64_t cpu_total_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
 {
-	char text[512];
-
-	if (read_fd(slot->cpu_usage, text, sizeof(text)) <= 0)
-		return 0;
-	return tree->host.unified ? keyed_number(text, "usage_usec")
-				  : strtoull(text, NULL, 10) / 1000;
+	return counter_cpu_us(slot->cpu_usage, tree->host.unified);
 }
 
 static int set_memory_wall(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t bytes)
@@ -476,21 +450,15 @@ int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot, ui
 
 uint64_t cgroup_slot_cpu_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
 {
-	uint64_t total = cpu_total_us(tree, slot);
-
-	return total > slot->cpu_base_us ? total - slot->cpu_base_us : 0;
+	return counter_above(cpu_total_us(tree, slot), slot->cpu_base_us);
 }
 
 void cgroup_slot_usage(const struct cgroup_tree *tree, const struct cgroup_slot *slot,
 		       bool with_events, struct cgroup_usage *out)
 {
-	char text[64];
-	uint64_t peak = 0;
-
 	*out = (struct cgroup_usage){.cpu_us = cgroup_slot_cpu_us(tree, slot)};
-	if (slot->memory_peak >= 0 && read_fd(slot->memory_peak, text, sizeof(text)) > 0)
-		peak = strtoull(text, NULL, 10);
-	out->memory_peak_bytes = peak > slot->memory_base ? peak - slot->memory_base : 0;
+	out->memory_peak_bytes =
+		counter_above(counter_peak_bytes(slot->memory_peak), slot->memory_base);
 	if (!with_events)
 		return;
 	out->oom_killed = oom_kills(tree, slot) > slot->oom_base;

@@ -17,10 +17,11 @@
 
 #include "core/evidence.h"
 
-#define KEEPER_VERSION 2u
+#define KEEPER_VERSION 3u
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_TEXT_BYTES 400u
 #define HOST_FDS 5u
+#define READY_FDS 4u
 
 /* The caps an instance is prepared with, or tightened to. */
 struct slot_limits {
@@ -73,8 +74,8 @@ enum host_message_type {
 	HOST_RELEASE
 };
 
-/* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come: its evidence is due
- * at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries five descriptors:
+/* Host -> keeper. HOST_FINISH is the stop of a run whose end frame has come, where the host does not
+ * end it by itself: its evidence is due at once, the dead guest's memory is freed afterwards. HOST_PREPARE carries five descriptors:
  * request, stdout, stderr, result and the slot's start timer (starts.c). */
 struct host_message {
 	uint32_t type;
@@ -95,12 +96,24 @@ enum keeper_message_type {
 	KEEPER_TEMPLATE_FAILED
 };
 
-/* Keeper -> host. KEEPER_WORKSPACE carries one descriptor, or none when there is no workspace. */
+/* What a slot's counters stood at when its instance became ready. */
+struct counter_bases {
+	uint64_t cpu_us;
+	uint64_t memory_bytes;
+	uint32_t unified; /* control groups v2 */
+	uint32_t reserved;
+};
+
+/* Keeper -> host. KEEPER_WORKSPACE carries one descriptor, or none when there is no workspace.
+ * KEEPER_READY carries what the host needs to end a finished run by itself, or nothing when that is
+ * the keeper's alone: pidfds of the guest and of its init and, with a slot's first instance, the
+ * slot's counters of CPU time and of peak memory (counters.h). */
 struct keeper_message {
 	uint32_t type;
 	uint32_t slot;
 	uint32_t generation;
 	uint32_t reserved;
+	struct counter_bases bases;   /* of KEEPER_READY */
 	struct evidence evidence;     /* of KEEPER_ENDED */
 	char text[KEEPER_TEXT_BYTES]; /* of the two failures */
 };

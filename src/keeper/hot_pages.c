@@ -148,13 +148,14 @@ void page_look_free(struct page_look *look)
 }
 
 /* How to touch the page ahead, 0 for not at all. A page that has gone again (freed memory) will be
- * wanted as well, but there is no telling it from one that was never there. */
+ * wanted as well, but there is no telling it from one that was never there. One that was the scout's
+ * alone at the first look may be so because the zygote has written to its own since: a child would
+ * still trap on it. */
 static uint32_t advice_for(const struct region *region, uint8_t before, uint8_t after)
 {
 	if (!(after & PAGE_PRESENT))
 		return 0;
-	if (region->writable && (after & PAGE_EXCLUSIVE) &&
-	    !((before & PAGE_PRESENT) && (before & PAGE_EXCLUSIVE)))
+	if (region->writable && (after & PAGE_EXCLUSIVE))
 		return MADV_POPULATE_WRITE;
 	return before & PAGE_PRESENT ? 0 : MADV_POPULATE_READ;
 }

@@ -76,10 +76,11 @@ struct keeper {
 	char workspace_root[64]; /* rungs C and D */
 	char output[2048];
 	size_t output_len;
-	cpu_set_t processors;               /* those we may run on */
-	int starts_fd;                      /* epoll over start_timers */
-	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the host; -1: none yet */
-	uint64_t armed_us;                  /* what timer_fd is set to, 0 = off */
+	cpu_set_t processors;                   /* those we may run on */
+	int starts_fd;                          /* epoll over start_timers */
+	int start_timers[KEEPER_MAX_SLOTS];     /* shared with the host; -1: none yet */
+	bool counters_shared[KEEPER_MAX_SLOTS]; /* the host has the slot's counters */
+	uint64_t armed_us;                      /* what timer_fd is set to, 0 = off */
 	struct cgroup_tree cgroups;
 	struct scout scout;
 	struct slot slots[KEEPER_MAX_SLOTS];
@@ -93,6 +94,12 @@ static inline bool has_namespaces(const struct keeper *keeper)
 static inline bool has_cgroups(const struct keeper *keeper)
 {
 	return keeper->rung == RUNG_A;
+}
+
+/* Its slot's group is made while its cage is built, and entered when it becomes the guest. */
+static inline bool enters_late(const struct keeper *keeper)
+{
+	return has_cgroups(keeper) && keeper->config.single_use && !keeper->config.preload[0];
 }
 
 /* template.c: the builder and what it needs from outside. Errors as text for the host. */
@@ -147,6 +154,9 @@ struct slot *slot_of_task(struct keeper *keeper, pid_t tid);
 bool slot_reaped(struct keeper *keeper, pid_t pid, int code, int status, uint64_t cpu_us,
 		 uint64_t peak_bytes);
 
+/* offer.c: READY, with the means to end a finished run. */
+void slot_offer(struct keeper *keeper, uint32_t index);
+
 /* starts.c: the host's word that a request begins, without a message. */
 int starts_open(struct keeper *keeper);
 void start_timer_take(struct keeper *keeper, uint32_t index, int *fd);
@@ -175,7 +185,8 @@ uint64_t slot_cpu_us(const struct keeper *keeper, const struct slot *slot);
 void notification_turn(struct keeper *keeper);
 
 /* messages.c */
-void host_send(struct keeper *keeper, const struct keeper_message *message, int fd);
+void host_send(struct keeper *keeper, const struct keeper_message *message, const int *fds,
+	       size_t count);
 void host_fail_template(struct keeper *keeper, const char *text);
 int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int *fds,
 	       size_t count);

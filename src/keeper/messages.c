@@ -8,9 +8,10 @@
 #include "keeper/keeper.h"
 
 /* A host that misses a word would wait for it: it is better off with no keeper, which it notices. */
-void host_send(struct keeper *keeper, const struct keeper_message *message, int fd)
+void host_send(struct keeper *keeper, const struct keeper_message *message, const int *fds,
+	       size_t count)
 {
-	if (fdpass_send(keeper->host_fd, message, sizeof(*message), &fd, fd >= 0 ? 1 : 0) < 0)
+	if (fdpass_send(keeper->host_fd, message, sizeof(*message), fds, count) < 0)
 		keeper->host_gone = true;
 }
 
@@ -22,7 +23,7 @@ void host_fail_template(struct keeper *keeper, const char *text)
 		return;
 	keeper->template_failed = true;
 	(void)snprintf(message.text, sizeof(message.text), "%s", text);
-	host_send(keeper, &message, -1);
+	host_send(keeper, &message, NULL, 0);
 }
 
 int spawn_send(struct keeper *keeper, const struct spawn_message *message, const int *fds,

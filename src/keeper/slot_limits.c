@@ -114,5 +114,5 @@ void slot_arm(struct keeper *keeper, uint32_t index, const struct slot_limits *l
 	if (tighten(keeper, slot) < 0)
 		slot_spawn_failed(keeper, index, "cannot set the run's limits");
 	else
-		host_send(keeper, &message, -1);
+		host_send(keeper, &message, NULL, 0);
 }

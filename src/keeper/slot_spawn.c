@@ -14,7 +14,7 @@ int slot_open_cgroup(struct keeper *keeper, uint32_t index)
 	return group->dirs[0] >= 0 ? 0 : cgroup_slot_open(&keeper->cgroups, index, group);
 }
 
-/* On v1 the guest moves itself; a single-use zygote is in its group already. */
+/* On v1 the guest moves itself, unless it was born in its group (cage.c). */
 static int send_spawn(struct keeper *keeper, struct spawn_message *message, const int fds[4])
 {
 	const struct cgroup_slot *group = &keeper->slots[message->slot].cgroup;
@@ -25,8 +25,8 @@ static int send_spawn(struct keeper *keeper, struct spawn_message *message, cons
 		return rc;
 	memcpy(all, fds, SPAWN_PIPES * sizeof(int));
 	memcpy(all + SPAWN_PIPES, group->tasks, SPAWN_GROUPS * sizeof(int));
-	message->groups =
-		has_cgroups(keeper) && !message->in_place && !keeper->cgroups.host.unified;
+	message->groups = has_cgroups(keeper) && !keeper->cgroups.host.unified &&
+			  (!message->in_place || enters_late(keeper));
 	rc = spawn_send(keeper, message, all,
 			message->groups ? SPAWN_PIPES + SPAWN_GROUPS : SPAWN_PIPES);
 	keeper->slots[message->slot].init_due =

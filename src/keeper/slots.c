@@ -45,7 +45,7 @@ static void send_slot(struct keeper *keeper, uint32_t index, uint32_t type, cons
 	message.evidence = keeper->slots[index].evidence;
 	if (text)
 		(void)snprintf(message.text, sizeof(message.text), "%s", text);
-	host_send(keeper, &message, -1);
+	host_send(keeper, &message, NULL, 0);
 }
 
 void slot_kill(struct slot *slot)
@@ -272,7 +272,7 @@ void slot_ready(struct keeper *keeper, uint32_t index)
 		slot_kill(slot);
 		return;
 	}
-	send_slot(keeper, index, KEEPER_READY, NULL);
+	slot_offer(keeper, index);
 }
 
 void slot_begin(const struct keeper *keeper, struct slot *slot, uint64_t start_us)
@@ -463,7 +463,7 @@ void slot_send_workspace(struct keeper *keeper, uint32_t index)
 
 	slot->workspace_asked = alive(slot);
 	if (!slot->workspace_asked)
-		host_send(keeper, &message, slot->workspace_fd);
+		host_send(keeper, &message, &slot->workspace_fd, slot->workspace_fd >= 0);
 }
 
 void slot_release(struct keeper *keeper, uint32_t index)

@@ -159,9 +159,11 @@ int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 {
 	if (check_open_files(text) < 0)
 		return -1;
-	if (open_cgroups(keeper, text) < 0)
+	if (!enters_late(keeper) && open_cgroups(keeper, text) < 0)
 		return -1;
 	if (!has_namespaces(keeper) && workspace_root_make(keeper) < 0)
 		return fail_text(text, errno, "make the workspaces in /tmp");
-	return start_builder(keeper, text);
+	if (start_builder(keeper, text) < 0)
+		return -1;
+	return enters_late(keeper) ? open_cgroups(keeper, text) : 0;
 }

@@ -27,8 +27,8 @@ def sandbox(engine):
 
 def running_guests():
     """Processes below us that use a processor: nobody but a guest does for long."""
-    return {pid for pid, row in psbtest.process_table().items()
-            if row[1] == "R" and pid in set(psbtest.descendants(os.getpid()))}
+    below = set(psbtest.descendants(os.getpid()))
+    return {pid for pid, row in psbtest.process_table().items() if row[1] == "R" and pid in below}
 
 
 def test_ten_thousand_jobs_with_random_cancels(sandbox):

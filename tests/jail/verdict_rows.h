@@ -296,6 +296,7 @@ static const struct row rows[] = {
 	YES(madvise, 1, 4096, MADV_KEEPONFORK),
 	YES(madvise, 1, 4096, MADV_POPULATE_READ),
 	YES(madvise, 1, 4096, MADV_POPULATE_WRITE),
+	ZYGOTE_ON("ABCD", madvise, 1, 4096, JAIL_MADV_COLLAPSE),
 	NO(madvise, 1, 4096, MADV_MERGEABLE),
 	NO(madvise, 1, 4096, MADV_PAGEOUT),
 	NO(madvise, 1, 4096, MADV_HWPOISON),

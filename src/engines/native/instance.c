@@ -38,6 +38,8 @@ static void close_ends(struct engine_instance *instance)
 	for (size_t i = 0; i < NATIVE_SOURCES; i++)
 		close_fd(&instance->sources[i].fd);
 	close_fd(&instance->workspace_fd);
+	close_fd(&instance->guest_pidfd);
+	close_fd(&instance->init_pidfd);
 }
 
 static int make_pipe(int *read_end, int *write_end)
@@ -113,7 +115,9 @@ int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 					     .request_fd = -1,
 					     .request_keep_fd = -1,
 					     .sources = {{.fd = -1}, {.fd = -1}, {.fd = -1}},
-					     .workspace_fd = -1};
+					     .workspace_fd = -1,
+					     .guest_pidfd = -1,
+					     .init_pidfd = -1};
 	rc = hand_over(instance, err);
 	if (rc < 0) {
 		close_ends(instance);
@@ -278,7 +282,8 @@ int native_pump(struct engine_instance *instance, const struct engine_sink *sink
 	if (instance->state != INSTANCE_RUNNING)
 		return 0;
 	/* An error here is the template's; this instance ends with the evidence it has. */
-	(void)native_turn(instance->tmpl, err);
+	if (!instance->end_seen)
+		(void)native_turn(instance->tmpl, err);
 	instance->news = false;
 	if (!instance->arming)
 		send_request(instance);
@@ -293,6 +298,11 @@ void native_stop(struct engine_instance *instance, enum stop_reason reason)
 {
 	if (instance->state != INSTANCE_RUNNING)
 		return;
+	if (reason == STOP_FINISHED && native_finish_here(instance)) {
+		instance->end_seen = true;
+		instance->news = true;
+		return;
+	}
 	instance->released |= reason == STOP_FINISHED;
 	tell_keeper(instance,
 		    reason == STOP_FINISHED || reason == STOP_COLLECT ? HOST_FINISH : HOST_STOP);
@@ -339,8 +349,5 @@ void native_template_abandon(struct engine_template *tmpl)
 			close_ends(tmpl->instances[i]);
 		free(tmpl->instances[i]);
 	}
-	close_fd(&tmpl->control_fd);
-	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++)
-		close_fd(&tmpl->start_timers[i]);
-	free(tmpl);
+	native_template_forget(tmpl);
 }

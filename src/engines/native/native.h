@@ -5,13 +5,20 @@
 #include "engines/engine.h"
 #include "keeper/control.h"
 
+/* A slot's counters, as the keeper opened them; -1: it has shared none. */
+struct slot_counters {
+	int cpu_fd;
+	int peak_fd;
+};
+
 struct engine_template {
 	int control_fd;
 	uint32_t slots;
 	uint32_t next_generation;
 	struct slot_limits limits;          /* every instance is prepared with these */
 	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the keeper; -1: none yet */
-	bool counted;                       /* the keeper counts the workspaces: rungs C and D */
+	struct slot_counters counters[KEEPER_MAX_SLOTS];
+	bool counted; /* the keeper counts the workspaces: rungs C and D */
 	bool dead;
 	char dead_text[KEEPER_TEXT_BYTES];
 	struct engine_instance *instances[KEEPER_MAX_SLOTS];
@@ -40,6 +47,9 @@ struct engine_instance {
 	int request_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	struct source sources[NATIVE_SOURCES];
 	int workspace_fd;
+	int guest_pidfd; /* -1, like the next: only the keeper can end it */
+	int init_pidfd;
+	struct counter_bases bases;
 	const uint8_t *request;
 	size_t request_len;
 	size_t request_sent;
@@ -65,6 +75,8 @@ int native_turn(struct engine_template *tmpl, struct psb_error *err);
 int native_template_fd(const struct engine_template *tmpl);
 void native_template_close(struct engine_template *tmpl);
 
+void native_template_forget(struct engine_template *tmpl); /* our descriptors and memory */
+
 /* instance.c */
 int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 		   struct psb_error *err);
@@ -83,6 +95,12 @@ int native_workspace(struct engine_instance *instance, struct psb_error *err);
 void native_recycle(struct engine_instance *instance);
 void native_template_abandon(struct engine_template *tmpl);
 int native_begin(struct engine_instance *instance, struct psb_error *err); /* limits are set: go */
+
+/* finish.c */
+void native_take_means(struct engine_instance *instance, const struct keeper_message *message,
+		       int fds[READY_FDS]);
+/* False when the keeper has to be asked: then nothing has been done. */
+bool native_finish_here(struct engine_instance *instance);
 
 /* plan.c */
 void native_probe(const char *forced_rung, struct engine_probe *out);

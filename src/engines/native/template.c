@@ -91,6 +91,7 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 	tmpl->limits = config->limits;
 	tmpl->counted = plan->rung[0] >= 'C';
 	memset(tmpl->start_timers, -1, sizeof(tmpl->start_timers));
+	memset(tmpl->counters, -1, sizeof(tmpl->counters));
 	rc = keeper_start(config, plan->libexec, &tmpl->control_fd, err);
 	if (rc < 0)
 		return rc;
@@ -100,6 +101,8 @@ int native_template_open(const struct plan *plan, struct engine_template **out,
 
 static void instance_lost(struct engine_instance *instance)
 {
+	if (instance->end_seen) /* what was seen before stands */
+		return;
 	instance->news = true;
 	if (instance->state == INSTANCE_RUNNING) {
 		instance->evidence.ended = true;
@@ -129,25 +132,28 @@ void native_give_up(struct engine_template *tmpl, const char *text)
 }
 
 static void on_instance_message(struct engine_instance *instance,
-				const struct keeper_message *message, int *fd)
+				const struct keeper_message *message, int fds[READY_FDS])
 {
 	instance->news = true;
 	switch (message->type) {
 	case KEEPER_READY:
-		if (instance->state == INSTANCE_PREPARING)
+		if (instance->state == INSTANCE_PREPARING) {
 			instance->state = INSTANCE_READY;
+			native_take_means(instance, message, fds);
+		}
 		break;
 	case KEEPER_ARMED:
 		if (instance->arming && native_begin(instance, NULL) < 0)
 			instance_lost(instance);
 		break;
 	case KEEPER_ENDED:
-		instance->evidence = message->evidence;
+		if (!instance->end_seen) /* of a run that was ended here it knows only our kill */
+			instance->evidence = message->evidence;
 		instance->end_seen = true;
 		break;
 	case KEEPER_WORKSPACE:
 		instance->workspace_seen = true;
-		instance->workspace_fd = take_fd(*fd);
+		instance->workspace_fd = take_fd(fds[0]);
 		break;
 	case KEEPER_SLOT_FAILED:
 		(void)snprintf(instance->failure, sizeof(instance->failure), "%.*s",
@@ -158,7 +164,8 @@ static void on_instance_message(struct engine_instance *instance,
 	}
 }
 
-static void on_message(struct engine_template *tmpl, const struct keeper_message *message, int *fd)
+static void on_message(struct engine_template *tmpl, const struct keeper_message *message,
+		       int fds[READY_FDS])
 {
 	struct engine_instance *instance;
 
@@ -168,7 +175,7 @@ static void on_message(struct engine_template *tmpl, const struct keeper_message
 	}
 	instance = message->slot < tmpl->slots ? tmpl->instances[message->slot] : NULL;
 	if (instance && instance->generation == message->generation)
-		on_instance_message(instance, message, fd);
+		on_instance_message(instance, message, fds);
 }
 
 int native_turn(struct engine_template *tmpl, struct psb_error *err)
@@ -177,12 +184,14 @@ int native_turn(struct engine_template *tmpl, struct psb_error *err)
 	int rc;
 
 	do {
-		auto_fd fd = -1;
+		int fds[READY_FDS];
 
-		rc = fdpass_receive(tmpl->control_fd, &message, sizeof(message), &fd, 1,
+		rc = fdpass_receive(tmpl->control_fd, &message, sizeof(message), fds, READY_FDS,
 				    MSG_DONTWAIT, NULL);
 		if (rc >= 0)
-			on_message(tmpl, &message, &fd);
+			on_message(tmpl, &message, fds);
+		for (size_t i = 0; i < READY_FDS; i++)
+			close_fd(&fds[i]);
 	} while (rc >= 0);
 	if (rc != FDPASS_EMPTY) {
 		die(tmpl, "the keeper ended unexpectedly");
@@ -200,6 +209,17 @@ int native_template_fd(const struct engine_template *tmpl)
 	return tmpl->control_fd;
 }
 
+void native_template_forget(struct engine_template *tmpl)
+{
+	close_fd(&tmpl->control_fd);
+	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++) {
+		close_fd(&tmpl->start_timers[i]);
+		close_fd(&tmpl->counters[i].cpu_fd);
+		close_fd(&tmpl->counters[i].peak_fd);
+	}
+	free(tmpl);
+}
+
 /* The keeper ends on our end of file, and all of its processes with it: wait until they have. */
 void native_template_close(struct engine_template *tmpl)
 {
@@ -212,8 +232,5 @@ void native_template_close(struct engine_template *tmpl)
 	gone = (struct pollfd){.fd = tmpl->control_fd, .events = POLLIN};
 	while (poll(&gone, 1, CLOSE_WAIT_MS) > 0 && recv(tmpl->control_fd, &byte, 1, 0) > 0)
 		;
-	close_fd(&tmpl->control_fd);
-	for (size_t i = 0; i < KEEPER_MAX_SLOTS; i++)
-		close_fd(&tmpl->start_timers[i]);
-	free(tmpl);
+	native_template_forget(tmpl);
 }
