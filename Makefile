@@ -17,7 +17,7 @@ prefix ?= /usr/local
 # The microVM engine on ordinary KVM, under QEMU's software emulation: some minutes.
 .PHONY: test-vanilla-kvm
 .PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python lint \
-	format bench fuzz soak install clean
+	format bench fidelity fuzz soak install clean
 
 help:
 	@echo "make build    build/pysandbox and the library"
@@ -25,6 +25,7 @@ help:
 	@echo "make test     every suite, with gcc, clang and the sanitizers"
 	@echo "make lint     formatting, clang-tidy, banned functions, sizes"
 	@echo "make bench    the figures of this machine"
+	@echo "make fidelity CPython's, numpy's and pandas' own tests in a microVM: some hours"
 	@echo "make fuzz     every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds"
 	@echo "make soak     SOAK_RUNS ($(SOAK_RUNS)) executions with random ends: nothing may grow"
 	@echo "make install  into prefix ($(prefix))"
@@ -63,6 +64,12 @@ format:
 bench: build
 	$(DEPS) test
 	$(PYTHON) bench/run.py --command $(BUILD)/pysandbox
+
+fidelity: build
+	$(DEPS) test fidelity
+	$(PYTHON) scripts/fidelity.py --command $(BUILD)/pysandbox
+	-$(PYTHON) scripts/fidelity_pytest.py numpy --command $(BUILD)/pysandbox
+	-$(PYTHON) scripts/fidelity_pytest.py pandas --command $(BUILD)/pysandbox
 
 soak: build
 	PYSANDBOX=$(abspath $(BUILD))/pysandbox $(PYTHON) tests/soak/soak.py -n $(SOAK_RUNS)
