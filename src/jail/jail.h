@@ -121,7 +121,7 @@ int jail_seccomp_instance(enum jail_rung rung, bool allow_fork, pid_t own_pid, i
 #define JAIL_CLONE_GUEST_FLAGS 0x01228000ul /* PARENT | CHILD_SETTID | CHILD_CLEARTID | NEWNS */
 /* ... and on C and D, where namespaces are missing: */
 #define JAIL_CLONE_PLAIN_FLAGS 0x01208000ul /* PARENT | CHILD_SETTID | CHILD_CLEARTID */
-#define JAIL_MADV_COLLAPSE 25 /* MADV_COLLAPSE of Linux 6.1: the zygote's only */
+#define JAIL_MADV_COLLAPSE 25               /* MADV_COLLAPSE of Linux 6.1: the zygote's only */
 
 /* Plain C view of the programs for tests: BPF words and counts. */
 struct sock_filter;

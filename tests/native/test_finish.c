@@ -203,12 +203,9 @@ static void test_counters_last_for_the_slot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(both_are_killed_and_counted),
-		T(v2_has_keyed_text),
-		T(a_met_limit_is_the_keepers),
-		T(a_guest_that_is_gone_is_the_keepers),
-		T(without_means_the_keeper_is_asked),
-		T(counters_last_for_the_slot),
+		T(both_are_killed_and_counted),       T(v2_has_keyed_text),
+		T(a_met_limit_is_the_keepers),        T(a_guest_that_is_gone_is_the_keepers),
+		T(without_means_the_keeper_is_asked), T(counters_last_for_the_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

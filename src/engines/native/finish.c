@@ -54,8 +54,8 @@ bool native_finish_here(struct engine_instance *instance)
 
 	if (instance->guest_pidfd < 0 || instance->init_pidfd < 0 || counters->cpu_fd < 0)
 		return false;
-	evidence.cpu_us = counter_above(counter_cpu_us(counters->cpu_fd, bases->unified != 0),
-					bases->cpu_us);
+	evidence.cpu_us =
+		counter_above(counter_cpu_us(counters->cpu_fd, bases->unified != 0), bases->cpu_us);
 	evidence.memory_peak_bytes =
 		counter_above(counter_peak_bytes(counters->peak_fd), bases->memory_bytes);
 	evidence.wall_us = clock_us() - instance->start_us;
