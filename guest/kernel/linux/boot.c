@@ -179,8 +179,6 @@ static void fill_aux(struct kernel *kernel, struct stack *stack, const struct pr
 	add_aux(stack, AT_HWCAP2, kernel->boot->hwcap2);
 	add_aux(stack, AT_CLKTCK, CLOCK_TICKS);
 	add_aux(stack, AT_EXECFN, stack->strings[0]);
-	if (kernel->vdso)
-		add_aux(stack, AT_SYSINFO_EHDR, kernel->vdso);
 	add_aux(stack, AT_NULL, 0);
 }
 

@@ -5,7 +5,6 @@
  * hold anything: nanoseconds must be below a second, seconds are saturated at 292 years.
  */
 #include "kernel.h"
-#include "vdso.h"
 
 static const struct guest_clock *current_clock(const struct kernel *kernel)
 {
@@ -16,20 +15,12 @@ static const struct guest_clock *current_clock(const struct kernel *kernel)
  * is what it says here, when the VMM has just told the time. */
 void clock_rebase(struct kernel *kernel)
 {
-	const struct guest_clock *clock = current_clock(kernel);
+	uint64_t told = current_clock(kernel)->base_tsc;
 
-	if (clock->base_tsc != kernel->told_base_tsc) {
-		kernel->told_base_tsc = clock->base_tsc;
-		kernel->base_tsc = cpu_ticks();
-	}
-	if (kernel->user_clock)
-		*kernel->user_clock = (struct user_clock){
-			.writes = kernel->user_clock->writes + 1,
-			.base_tsc = kernel->base_tsc,
-			.multiplier = clock->multiplier,
-			.steady_base_ns = clock->monotonic_base_ns,
-			.wall_base_ns = clock->realtime_base_ns,
-		};
+	if (told == kernel->told_base_tsc)
+		return;
+	kernel->told_base_tsc = told;
+	kernel->base_tsc = cpu_ticks();
 }
 
 static uint64_t since_base(const struct kernel *kernel, const struct guest_clock *clock)

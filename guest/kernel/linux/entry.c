@@ -8,12 +8,10 @@
  * the program's handler.
  */
 #include "../x86/kernel.h"
-#include "../x86/user_clock.h"
 #include "boot.h"
 #include "signal.h"
 
 static struct kernel kernel;
-static struct vdso vdso;
 static uint8_t heap_bytes[KERNEL_HEAP_BYTES] __attribute__((aligned(4096)));
 uint64_t current_frame_end;
 
@@ -54,20 +52,6 @@ static void set_up_memory(const struct boot_info *boot)
 	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE + MAIN_STACK_BYTES);
 }
 
-static void set_up_clock(void)
-{
-	const struct vdso_symbol symbols[VDSO_SYMBOLS] = {
-		{"__vdso_clock_gettime", address_of((void *)user_clock_gettime)},
-		{"__vdso_gettimeofday", address_of((void *)user_gettimeofday)},
-		{"__vdso_time", address_of((void *)user_time)},
-	};
-
-	vdso_build(&vdso, symbols);
-	kernel.vdso = address_of(&vdso);
-	kernel.user_clock = &user_clock;
-	clock_rebase(&kernel);
-}
-
 struct guest_registers *kernel_boot(void)
 {
 	const struct boot_info *boot = pointer_of(GUEST_BOOT_INFO);
@@ -75,7 +59,6 @@ struct guest_registers *kernel_boot(void)
 	check(boot->abi_version != GUEST_ABI_VERSION, "boot: the VMM speaks another ABI version");
 	kernel_setup(&kernel, boot, pointer_of(GUEST_RUN_INFO), pointer_of(GUEST_COMM),
 		     pointer_of(GUEST_OUTPUT));
-	set_up_clock();
 	set_up_memory(boot);
 	check(kernel_mount_all(&kernel, pointer_of(GUEST_IMAGE_BASE), boot->image_bytes),
 	      "boot: the image is no file system, or lacks /dev, /proc, /tmp or /sandbox");

@@ -91,10 +91,8 @@ struct kernel {
 	struct epoll *epolls; /* all, linked */
 	const struct boot_info *boot;
 	const struct run_info *run;
-	uint64_t told_base_tsc;        /* of the clock that the VMM set last */
-	uint64_t base_tsc;             /* our counter at that moment */
-	struct user_clock *user_clock; /* what programs read, or NULL (vdso.h) */
-	uint64_t vdso;                 /* address of a struct vdso, or 0 */
+	uint64_t told_base_tsc; /* of the clock that the VMM set last */
+	uint64_t base_tsc;      /* our counter at that moment */
 	struct comm *comm;
 	uint8_t *output;
 	uint64_t generation;
