@@ -16,7 +16,8 @@ prefix ?= /usr/local
 
 # The microVM engine on ordinary KVM, under QEMU's software emulation: some minutes.
 .PHONY: test-vanilla-kvm
-.PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python lint \
+# test-microvm: the Python suites on the microVM engine alone.
+.PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python test-microvm lint \
 	format bench fidelity fuzz soak install clean
 
 help:
@@ -45,7 +46,7 @@ test: build
 	$(DEPS) test
 	$(SUITES) all
 
-test-meson test-sanitized test-threads test-clang test-python: build
+test-meson test-sanitized test-threads test-clang test-python test-microvm: build
 	$(DEPS) test
 	$(SUITES) $(@:test-%=%)
 

@@ -9,7 +9,6 @@
 #include "bench.h"
 
 #define FIELD(field) offsetof(struct bench_args, field)
-#define WARM_MS 60000u
 
 static const struct cli_option bench_options[] = {
 	{"--engine", "NAME", "auto or one of `pysandbox engines` [auto]", OPTION_TEXT,
@@ -48,9 +47,15 @@ int bench_open(const struct bench_args *args, psb_sandbox **out)
 {
 	struct psb_error err = {0};
 
-	if (psb_open(&args->options, out, &err))
+	struct psb_options options = args->options;
+	int rc;
+
+	progress_watch(&options);
+	if (psb_open(&options, out, &err))
 		return call_failed(&err);
-	if (!psb_warm(*out, (uint32_t)args->pool, WARM_MS, &err))
+	rc = psb_warm(*out, (uint32_t)args->pool, PROGRESS_WAIT_MS, &err);
+	progress_end();
+	if (!rc)
 		return 0;
 	psb_close(*out);
 	*out = NULL;

@@ -14,7 +14,6 @@
 
 #define WARM_UP_RUNS 20u
 #define REFERENCE_EVERY 10u
-#define WARM_MS 60000u
 
 static int compare(const void *a, const void *b)
 {
@@ -70,7 +69,7 @@ static int measure(psb_sandbox *sandbox, const struct bench_args *args, struct l
 	end = now_us();
 	(void)snprintf(latency->engine, sizeof(latency->engine), "%s", psb_outcome_engine(outcome));
 	psb_outcome_free(outcome);
-	if (psb_warm(sandbox, (uint32_t)args->pool, WARM_MS, &err))
+	if (psb_warm(sandbox, (uint32_t)args->pool, PROGRESS_WAIT_MS, &err))
 		return call_failed(&err);
 	*run = end - start;
 	*recycle = now_us() - end;

@@ -97,6 +97,13 @@ void cancel_on_signals(psb_sandbox *sandbox);
 void cancel_forget(void);
 bool cancel_seen(void); /* a signal has come since the start */
 
+/* progress.c: what the library makes before a first run can begin, shown on standard error: one line
+ * that is written over on a terminal; elsewhere one plain line, once it takes over a second. */
+#define PROGRESS_WAIT_MS 900000u /* psb_warm()'s, where that may include making an image */
+void progress_watch(struct psb_options *options);
+void progress_show(void *context, const char *text); /* the callback */
+void progress_end(void); /* before anything else is written; complain() does it */
+
 /* clock.c */
 uint64_t now_us(void);
 

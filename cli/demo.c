@@ -124,8 +124,11 @@ int cmd_demo(int argc, char **argv)
 	psb_options_init(&options);
 	options.engine = args.engine;
 	options.pool_size = 1;
+	progress_watch(&options);
 	if (psb_open(&options, &sandbox, &err))
 		return call_failed(&err);
+	(void)psb_warm(sandbox, 1, PROGRESS_WAIT_MS, NULL); /* why not, the first example says */
+	progress_end();
 	for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
 		int one = show_example(sandbox, &examples[i]);
 

@@ -14,7 +14,6 @@
 #define POLICY "{\"name\":\"doctor\",\"imports\":{\"mode\":\"off\"},\"require\":1}"
 /* A native instance is forked with them loaded: a third of the time. Other engines may lack some. */
 #define PRELOAD "ctypes,errno,fcntl,json,platform,re,resource,signal,socket"
-#define WARM_MS 30000u
 #define EXIT_CANCELLED 130
 
 static void copy_text(struct json_value value, char *out, size_t room)
@@ -184,8 +183,12 @@ static int open_sandbox(struct cage *cage, struct psb_error *err)
 	options.pool_size = cage->pool_size;
 	psb_limits_init(&options.limits);
 	options.limits.wall_ms = cage->wall_ms;
+	progress_watch(&options);
 	rc = psb_open(&options, &cage->sandbox, err);
-	return rc ? rc : psb_warm(cage->sandbox, 1, WARM_MS, err);
+	if (!rc)
+		rc = psb_warm(cage->sandbox, 1, PROGRESS_WAIT_MS, err);
+	progress_end();
+	return rc;
 }
 
 /* A plain program must run, or nothing an attack fails at would mean anything. */

@@ -34,6 +34,7 @@ static void probe_engine(struct probe *probe, const struct psb_engine_info *info
 	options.engine = info->name;
 	options.tenant = tenant;
 	options.single_use = 1;
+	progress_watch(&options);
 	if (psb_open(&options, &sandbox, &err)) {
 		complain("%s: %s", info->name, err.message);
 		return;
@@ -45,6 +46,7 @@ static void probe_engine(struct probe *probe, const struct psb_engine_info *info
 		psb_outcome_free(outcome);
 	else
 		complain("%s: %s", info->name, err.message);
+	progress_end();
 	probe->sandboxes[probe->opened++] = sandbox;
 }
 

@@ -1,4 +1,4 @@
-/* image: builds, lists and verifies the microVM engine's images. */
+/* image: builds, lists, verifies and removes the microVM engine's images. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,25 +22,17 @@ static const struct cli_option image_options[] = {
 };
 
 static const struct cli_syntax image_syntax = {
-	.usage = "image build|list|verify [options]",
+	.usage = "image build|list|verify|prune [options]",
 	.about =
 		"The microVM engine boots from an image: an interpreter with its packages, packed, "
-		"started and stored. It is built on first use; here it can be built ahead.",
+		"started and stored. It is built on first use; here it can be built ahead. prune\n"
+		"removes what was not used for a month, and all but the newest for each\n"
+		"interpreter and list of modules.",
 	.options = image_options,
 	.option_count = sizeof(image_options) / sizeof(image_options[0]),
 	.word_offset = offsetof(struct image_args, word),
 	.takes_word = true,
 };
-
-/* One line that is written over on a terminal. */
-static void show_progress(void *context, const char *text)
-{
-	(void)context;
-	if (isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "\r\033[K%s", text);
-	else
-		(void)fprintf(stderr, "%s\n", text);
-}
 
 static void show_line(void *context, const char *text)
 {
@@ -48,14 +40,21 @@ static void show_line(void *context, const char *text)
 	printf("%s\n", text);
 }
 
+/* Here it is what was asked for: every step is worth a line. */
+static void complain_line(void *context, const char *text)
+{
+	(void)context;
+	complain("%s", text);
+}
+
 static int build(const struct image_args *args, const struct psb_options *options)
 {
 	struct psb_error err = {0};
 	enum psb_image_action action = args->again ? PSB_IMAGE_REBUILD : PSB_IMAGE_BUILD;
-	int rc = psb_image(options, action, show_progress, NULL, &err);
+	psb_progress_fn show = isatty(STDERR_FILENO) ? progress_show : complain_line;
+	int rc = psb_image(options, action, show, NULL, &err);
 
-	if (isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "\r\033[K");
+	progress_end();
 	return rc ? call_failed(&err) : CLI_OK;
 }
 
@@ -83,5 +82,7 @@ int cmd_image(int argc, char **argv)
 		return list(&options, PSB_IMAGE_LIST);
 	if (args.word && strcmp(args.word, "verify") == 0)
 		return list(&options, PSB_IMAGE_VERIFY);
-	return usage_error("image: build, list or verify; see pysandbox image --help");
+	if (args.word && strcmp(args.word, "prune") == 0)
+		return list(&options, PSB_IMAGE_PRUNE);
+	return usage_error("image: build, list, verify or prune; see pysandbox image --help");
 }

@@ -42,6 +42,7 @@ static __attribute__((format(printf, 1, 0))) void complain_va(const char *format
 	size_t start = strlen(line);
 	int n = vsnprintf(line + start, sizeof(line) - start - 1, format, args);
 
+	progress_end();
 	if (n < 0)
 		return;
 	start = strlen(line);

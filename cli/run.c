@@ -20,8 +20,10 @@ static int descriptor(int stream)
 /* Remembers the first failure; a reader that has gone is no news to anybody. */
 static int put(struct run_output *out, int stream, const char *data, size_t len)
 {
-	int rc = write_all(descriptor(stream), data, len);
+	int rc;
 
+	progress_end();
+	rc = write_all(descriptor(stream), data, len);
 	if (len)
 		out->mid_line[stream] = data[len - 1] != '\n';
 	if (!rc)

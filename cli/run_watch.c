@@ -45,5 +45,7 @@ int run_args_watch(struct run_args *args)
 	args->options.audit = audit->file ? audit : NULL;
 	args->options.log = args->verbose ? print_log : NULL;
 	args->options.log_level = PSB_LOG_DEBUG;
+	if (!args->verbose)
+		progress_watch(&args->options); /* else the log has it */
 	return 0;
 }

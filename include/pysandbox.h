@@ -146,10 +146,14 @@ enum psb_log_level {
  * callback's for the call. It must not call back into the same sandbox. */
 typedef void (*psb_log_fn)(void *context, int level, const char *message);
 
+/* Called with one line of text for each step of something that takes long. The text is the callback's
+ * for the call only. */
+typedef void (*psb_progress_fn)(void *context, const char *text);
+
 /* How to open a sandbox. All pointers are borrowed for the call only. */
 struct psb_options {
 	size_t size;
-	const char *engine;  /* "auto" [default], "native"; psb_engine_at() lists them */
+	const char *engine;  /* "auto" [default], "microvm", "native"; psb_engine_at() lists them */
 	const char *policy;  /* template name or policy JSON text (begins with '{'); ["default"] */
 	const char *require; /* the floor: "1".."10", controls' names, or both with commas; it adds
 			      * to a floor that the policy states; ["5"] */
@@ -171,6 +175,10 @@ struct psb_options {
 	void *log_context;             /* borrowed for the sandbox's life */
 	uint32_t log_level;            /* the least important enum psb_log_level; [PSB_LOG_INFO] */
 	uint32_t reserved_log;
+	/* The steps of what must be made before the first run can begin (an image of the microVM
+	 * engine), called as `log` is; the log has them too. [NULL] */
+	psb_progress_fn progress;
+	void *progress_context; /* borrowed for the sandbox's life */
 };
 
 PSB_API void psb_options_init(struct psb_options *options);
@@ -385,11 +393,11 @@ PSB_API int psb_engine_fits(const struct psb_options *options, size_t index,
 enum psb_image_action {
 	PSB_IMAGE_BUILD = 1, /* unless it is there */
 	PSB_IMAGE_REBUILD,
-	PSB_IMAGE_LIST,  /* `progress` gets one line for each */
-	PSB_IMAGE_VERIFY /* ... once all of it was read and found whole */
+	PSB_IMAGE_LIST,   /* `progress` gets one line for each */
+	PSB_IMAGE_VERIFY, /* ... once all of it was read and found whole */
+	PSB_IMAGE_PRUNE /* removes those that were not used for a month, and all but the newest for
+			   * each interpreter and list of modules; one line for each file */
 };
-
-typedef void (*psb_progress_fn)(void *context, const char *text);
 
 /*
  * `options` names interpreter, preload and libexec; the rest is not used. `progress` may be NULL;

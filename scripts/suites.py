@@ -18,6 +18,9 @@ import xml.etree.ElementTree as ElementTree
 import leftovers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+import psbcache  # noqa: E402
+
 PYTEST_FOLDERS = ["tests/e2e", "tests/escape", "tests/exhaust", "tests/async"]
 SECOND_TRY_MOST = 20
 
@@ -106,11 +109,17 @@ def second_try(results, name, command, junit, env):
                 row["skipped"] + again["skipped"], seconds + more_seconds)
 
 
-def run_pytest(results, build, env):
+def run_pytest(results, build, env, engine="native"):
+    """The suites on one engine: they are named after it, but for those on native."""
     for folder in PYTEST_FOLDERS:
         if not list((ROOT / folder).glob("test_*.py")):
             continue
-        name = folder.rsplit("/", maxsplit=1)[-1]
+        name = folder.rsplit("/", maxsplit=1)[-1] + ("" if engine == "native" else f"-{engine}")
+        if engine == "microvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            print(f"\n== {name}: skipped: no /dev/kvm", flush=True)
+            results.add(name, 0, 0, 1, 0)
+            continue
+        env = {**env, "PSB_TEST_ENGINE": engine}
         junit = results.folder / f"{name}.xml"
         base = build / "tmp" / name
         command = [sys.executable, "-m", "pytest", "-q", "-o", f"cache_dir={results.folder}/.cache-{name}",
@@ -128,7 +137,7 @@ def suite_env(build):
     folder.mkdir(parents=True)
     folder.chmod(0o1777)
     return {**os.environ, "TMPDIR": str(folder), "PYSANDBOX": str(build / "pysandbox"),
-            "LC_ALL": "C.UTF-8"}
+            "LC_ALL": "C.UTF-8", "XDG_CACHE_HOME": psbcache.own()}
 
 
 def sanitizer_env(env):
@@ -148,7 +157,8 @@ def check_leftovers(results, before, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build")
-    parser.add_argument("what", choices=["all", "meson", "sanitized", "threads", "clang", "python"])
+    parser.add_argument("what", choices=["all", "meson", "sanitized", "threads", "clang", "python",
+                                         "microvm"])
     args = parser.parse_args()
     build = (ROOT / args.build).resolve()
     results = Results(build / "results")
@@ -170,6 +180,8 @@ def main():
                   ["-Dwerror=true"], ["unit", "fuzz"], "clang", env=env)
     if args.what in ("all", "python"):
         run_pytest(results, build, env)
+    if args.what in ("all", "microvm"):
+        run_pytest(results, build, env, "microvm")
     check_leftovers(results, before, build / "tmp")
     return results.show()
 

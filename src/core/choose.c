@@ -1,7 +1,8 @@
 /*
  * Which engine runs. Every engine that the host offers and the caller wished for is planned once,
  * which gives its level; they are tried by level, then those that are warm first, then in the
- * registry's order. One is taken if its plan meets the floor and its template opens. Everything
+ * registry's order. Probing costs milliseconds of a cold start, so an engine that cannot reach the
+ * level of one that is there already is looked at only when that one has been given up. One is taken if its plan meets the floor and its template opens. Everything
  * that fails here fails before a request's first byte, so the next candidate may be tried; each
  * failure is kept and shown in the outcome. The floor is checked for each candidate: no way leads
  * below it.
@@ -39,7 +40,9 @@ static void insert_candidate(struct psb_sandbox *sandbox, const struct candidate
 {
 	size_t at = sandbox->candidate_count++;
 
-	while (at > 0 && goes_before(candidate, &sandbox->candidates[at - 1])) {
+	/* Those that were tried stay where they are. */
+	while (at > sandbox->candidate_next &&
+	       goes_before(candidate, &sandbox->candidates[at - 1])) {
 		sandbox->candidates[at] = sandbox->candidates[at - 1];
 		at--;
 	}
@@ -63,6 +66,8 @@ static void plan_init(const struct psb_sandbox *sandbox, const struct engine_ops
 	plan->libexec = sandbox->libexec;
 	plan->pool_size = sandbox->pool_size;
 	plan->single_use = sandbox->single_use;
+	plan->fresh_worker = sandbox->policy.fresh_worker;
+	plan->unshared_image = !sandbox->policy.share_image;
 	plan->input_files = sandbox->policy.files.max_inputs > 0;
 	plan->output_files = sandbox->policy.files.output;
 }
@@ -89,12 +94,6 @@ static void settle(struct psb_sandbox *sandbox, struct plan *plan)
 	level_settle(plan, &sandbox->host);
 }
 
-void choose_settle(struct psb_sandbox *sandbox)
-{
-	for (size_t i = 0; i < sandbox->candidate_count; i++)
-		settle(sandbox, &sandbox->candidates[i].plan);
-}
-
 /* A plan that fails keeps the probe's level: its turn comes where it would have, with its reason. */
 static void make_plan(struct psb_sandbox *sandbox, const struct engine_probe *probe,
 		      struct candidate *candidate)
@@ -114,25 +113,46 @@ static void make_plan(struct psb_sandbox *sandbox, const struct engine_probe *pr
 		candidate->plan.level = level_by_table(&candidate->plan);
 }
 
+static bool look_at(struct psb_sandbox *sandbox, const struct engine_ops *ops)
+{
+	struct candidate candidate = {.ops = ops};
+	struct engine_probe probe = {.available = false};
+
+	ops->probe(sandbox->rung, &probe);
+	if (!probe.available) {
+		note_fallback(sandbox, ops->name, probe.missing);
+	} else if (sandbox->candidate_count < SANDBOX_MAX_ENGINES) {
+		make_plan(sandbox, &probe, &candidate);
+		insert_candidate(sandbox, &candidate);
+	}
+	return probe.available;
+}
+
+static bool can_wait(const struct psb_sandbox *sandbox, const struct engine_ops *ops)
+{
+	for (size_t i = 0; i < sandbox->candidate_count; i++) {
+		const struct candidate *candidate = &sandbox->candidates[i];
+
+		if (!candidate->misfit[0] && candidate->plan.level > ops->level_most)
+			return ops->level_most > 0;
+	}
+	return false;
+}
+
 int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	bool known = !sandbox->engine_wish;
 
 	for (size_t i = 0; sandbox->engines[i]; i++) {
-		struct candidate candidate = {.ops = sandbox->engines[i]};
-		struct engine_probe probe = {.available = false};
+		const struct engine_ops *ops = sandbox->engines[i];
 
-		if (sandbox->engine_wish ? strcmp(sandbox->engine_wish, candidate.ops->name) != 0
-					 : candidate.ops->on_request)
+		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, ops->name) != 0)
 			continue;
 		known = true;
-		candidate.ops->probe(sandbox->rung, &probe);
-		if (!probe.available) {
-			note_fallback(sandbox, candidate.ops->name, probe.missing);
-		} else if (sandbox->candidate_count < SANDBOX_MAX_ENGINES) {
-			make_plan(sandbox, &probe, &candidate);
-			insert_candidate(sandbox, &candidate);
-		}
+		if (can_wait(sandbox, ops) && sandbox->later_count < SANDBOX_MAX_ENGINES)
+			sandbox->later[sandbox->later_count++] = ops;
+		else
+			(void)look_at(sandbox, ops);
 	}
 	sandbox->probe_failures = sandbox->fallback_count;
 	if (!known)
@@ -141,6 +161,27 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 				"`pysandbox engines` lists",
 				sandbox->engine_wish);
 	return 0;
+}
+
+/* Once until the next choose_restart(), after which those that are missing are missing again. */
+static void look_at_the_rest(struct psb_sandbox *sandbox)
+{
+	size_t missing = 0;
+
+	if (sandbox->later_seen)
+		return;
+	sandbox->later_seen = true;
+	for (size_t i = 0; i < sandbox->later_count; i++)
+		if (!look_at(sandbox, sandbox->later[i]))
+			sandbox->later[missing++] = sandbox->later[i];
+	sandbox->later_count = missing;
+}
+
+void choose_all(struct psb_sandbox *sandbox)
+{
+	look_at_the_rest(sandbox);
+	for (size_t i = 0; i < sandbox->candidate_count; i++)
+		settle(sandbox, &sandbox->candidates[i].plan);
 }
 
 int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
@@ -194,13 +235,22 @@ static int none_left(const struct psb_sandbox *sandbox, struct psb_error *err)
 			text[0] ? text : "none is built in");
 }
 
+static const struct candidate *next_candidate(struct psb_sandbox *sandbox)
+{
+	if (sandbox->candidate_next > 0)
+		look_at_the_rest(sandbox); /* the first was the one they waited for */
+	if (sandbox->candidate_next == sandbox->candidate_count)
+		return NULL;
+	return &sandbox->candidates[sandbox->candidate_next++];
+}
+
 int choose_engine(struct psb_sandbox *sandbox, struct psb_error *err)
 {
-	while (!sandbox->ops && sandbox->candidate_next < sandbox->candidate_count) {
-		const struct candidate *candidate;
+	const struct candidate *candidate;
+
+	while (!sandbox->ops && (candidate = next_candidate(sandbox))) {
 		struct psb_error reason = {.message = ""};
 
-		candidate = &sandbox->candidates[sandbox->candidate_next++];
 		if (open_candidate(sandbox, candidate, &reason))
 			note_fallback(sandbox, candidate->ops->name, reason.message);
 	}
@@ -232,5 +282,6 @@ void choose_restart(struct psb_sandbox *sandbox)
 	if (sandbox->candidate_next < sandbox->candidate_count)
 		return;
 	sandbox->candidate_next = 0;
+	sandbox->later_seen = false;
 	sandbox->fallback_count = sandbox->probe_failures;
 }

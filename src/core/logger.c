@@ -14,6 +14,7 @@
 #include "core/utf8.h"
 
 #define MAX_MESSAGE_BYTES 800u
+#define LEVEL_PROGRESS 0 /* no enum psb_log_level */
 
 struct log_line {
 	STAILQ_ENTRY(log_line) link;
@@ -55,12 +56,12 @@ static size_t clean(char *text, size_t len)
 	return len;
 }
 
-static void enqueue(struct logger *logger, enum psb_log_level level, const char *text, size_t len)
+static void enqueue(struct logger *logger, int level, const char *text, size_t len)
 {
 	struct log_line *line = malloc(sizeof(*line) + len + 1);
 
 	if (line) {
-		line->level = (int)level;
+		line->level = level;
 		memcpy(line->text, text, len + 1);
 	}
 	(void)pthread_mutex_lock(&logger->lock);
@@ -88,14 +89,33 @@ void logger_say(struct logger *logger, enum psb_log_level level, const char *for
 	va_end(args);
 	if (n < 0)
 		return;
-	enqueue(logger, level, text, clean(text, strnlen(text, MAX_MESSAGE_BYTES)));
+	enqueue(logger, (int)level, text, clean(text, strnlen(text, MAX_MESSAGE_BYTES)));
+}
+
+void logger_progress(struct logger *logger, const char *engine, const char *text)
+{
+	char line[MAX_MESSAGE_BYTES + 1];
+
+	logger_say(logger, PSB_LOG_INFO, "engine %s: %s", engine, text);
+	if (!logger->progress)
+		return;
+	(void)snprintf(line, sizeof(line), "%s", text);
+	enqueue(logger, LEVEL_PROGRESS, line, clean(line, strlen(line)));
+}
+
+static void hand_over(const struct logger *logger, const struct log_line *line)
+{
+	if (line->level == LEVEL_PROGRESS)
+		logger->progress(logger->progress_context, line->text);
+	else
+		logger->say(logger->context, line->level, line->text);
 }
 
 static void say_dropped(const struct logger *logger, uint64_t dropped)
 {
 	char text[80];
 
-	if (dropped == 0)
+	if (dropped == 0 || !logger->say)
 		return;
 	(void)snprintf(text, sizeof(text), "%" PRIu64 " messages were dropped: too many at once",
 		       dropped);
@@ -117,7 +137,7 @@ void logger_flush(struct logger *logger)
 	logger->dropped = 0;
 	(void)pthread_mutex_unlock(&logger->lock);
 	STAILQ_FOREACH(line, &lines, link)
-	logger->say(logger->context, line->level, line->text);
+	hand_over(logger, line);
 	say_dropped(logger, dropped);
 	free_lines(&lines);
 }

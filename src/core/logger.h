@@ -21,7 +21,9 @@ STAILQ_HEAD(log_lines, log_line);
 struct logger {
 	psb_log_fn say; /* NULL: nobody listens */
 	void *context;
-	uint32_t level; /* the least important level that is still said */
+	uint32_t level;           /* the least important level that is still said */
+	psb_progress_fn progress; /* NULL: nobody watches */
+	void *progress_context;
 
 	pthread_mutex_t lock; /* a leaf: for the members below only */
 	struct log_lines pending;
@@ -36,7 +38,9 @@ void logger_free(struct logger *logger);
 /* One clean line, cut at 800 bytes. NULL is fine. Costs a comparison when nobody listens. */
 void logger_say(struct logger *logger, enum psb_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Calls the callback for what is pending. No lock may be held. */
+/* The same for those who watch something slow; also said, as PSB_LOG_INFO, with the engine's name. */
+void logger_progress(struct logger *logger, const char *engine, const char *text);
+/* Calls the callbacks for what is pending. No lock may be held. */
 void logger_flush(struct logger *logger);
 
 #endif

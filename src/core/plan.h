@@ -67,8 +67,10 @@ struct plan {
 	char python_version[16]; /* "3.11", filled by the engine's plan() */
 	uint32_t pool_size;
 	bool single_use;
-	bool input_files;  /* requests may bring files */
-	bool output_files; /* requests may collect the workspace's files */
+	bool fresh_worker;   /* a worker may serve one execution only */
+	bool unshared_image; /* no page of a template or image may be shared */
+	bool input_files;    /* requests may bring files */
+	bool output_files;   /* requests may collect the workspace's files */
 };
 
 #endif

@@ -31,6 +31,8 @@ enum policy_part {
 	PART_files,
 	PART_environment,
 	PART_network,
+	PART_fresh_worker,
+	PART_share_image,
 	PART_COUNT
 };
 
@@ -73,6 +75,8 @@ struct policy {
 	char *import_list; /* owned; comma-separated dotted names */
 	struct policy_files files;
 	struct policy_environment environment;
+	bool fresh_worker;  /* every execution in a worker that has run no other */
+	bool share_image;   /* workers may share the read-only pages of an image */
 	struct floor floor; /* level 0: the standard one; complete after policy_open() */
 	struct policy_site site;
 	char sha256[65]; /* of the canonical text */
@@ -94,7 +98,10 @@ void policy_free(struct policy *policy);
 /* The JSON text of template `index`, and its name; NULL past the end. */
 const char *policy_template(size_t index, const char **name);
 
-/* policy_members.c: one member that both policies and sites have; PSB_E_POLICY for other keys. */
+/* policy_members.c: one member that both policies and sites have (policy.network and so on: their
+ * names in POLICY_SHARED_MEMBERS); PSB_E_POLICY for other keys. */
+#define POLICY_SHARED_MEMBERS                                                                      \
+	"limits, imports, files, environment, network, fresh_worker, share_image"
 int policy_member(struct policy *policy, struct json_value key, struct json_value value,
 		  const char *path, const char *known, struct psb_error *err);
 int policy_read_limit(struct psb_limits *limits, unsigned int *stated, struct json_value key,

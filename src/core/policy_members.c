@@ -224,6 +224,29 @@ static int read_network(struct json_value value, struct psb_error *err)
 					   "\"none\" (no engine offers a network)", err);
 }
 
+static int read_switch(const char *name, struct json_value value, bool *out, struct psb_error *err)
+{
+	if (json_type(value) != JSON_BOOL)
+		return policy_wrong_type(name, value, "true or false", err);
+	*out = json_is_true(value);
+	return 0;
+}
+
+/* How much an execution may have in common with others. */
+static int read_sharing(struct policy *policy, struct json_value key, struct json_value value,
+			const char *path, const char *known, struct psb_error *err)
+{
+	if (json_equals(key, "fresh_worker")) {
+		policy->stated |= PART_BIT(PART_fresh_worker);
+		return read_switch("fresh_worker", value, &policy->fresh_worker, err);
+	}
+	if (json_equals(key, "share_image")) {
+		policy->stated |= PART_BIT(PART_share_image);
+		return read_switch("share_image", value, &policy->share_image, err);
+	}
+	return policy_unknown_key(path, key, known, err);
+}
+
 /* The members that a site may lock as well. */
 int policy_member(struct policy *policy, struct json_value key, struct json_value value,
 		  const char *path, const char *known, struct psb_error *err)
@@ -246,5 +269,5 @@ int policy_member(struct policy *policy, struct json_value key, struct json_valu
 		policy->stated |= PART_BIT(PART_network);
 		return read_network(value, err);
 	}
-	return policy_unknown_key(path, key, known, err);
+	return read_sharing(policy, key, value, path, known, err);
 }

@@ -59,9 +59,7 @@ static int read_member(struct policy *policy, struct json_value key, struct json
 	if (json_equals(key, "require"))
 		return floor_read_json("policy.require", value, &policy->floor, err);
 	return policy_member(policy, key, value, "",
-			     "name, template, limits, imports, files, environment, network, "
-			     "require",
-			     err);
+			     "name, template, " POLICY_SHARED_MEMBERS ", require", err);
 }
 
 static int read_members(struct policy *policy, struct json_value top, struct psb_error *err)
@@ -147,6 +145,7 @@ int policy_read(const char *text, struct policy *out, struct psb_error *err)
 	struct policy policy = {
 		.files = {.max_inputs = POLICY_MAX_INPUTS, .output = true},
 		.environment = {.any = true},
+		.share_image = true,
 	};
 	int error;
 

@@ -29,8 +29,9 @@ void psb_text_free(char *text)
 
 static const char *part_name(unsigned int part)
 {
-	static const char *const others[] = {"limits.on_output_limit", "imports", "files",
-					     "environment", "network"};
+	static const char *const others[] = {
+		"limits.on_output_limit", "imports",    "files", "environment", "network",
+		"fresh_worker",           "share_image"};
 
 	return part < LIMIT_SPEC_COUNT ? limit_specs[part].name : others[part - LIMIT_SPEC_COUNT];
 }
@@ -156,7 +157,7 @@ static int describe_with_engines(const struct psb_options *options, struct buffe
 
 	if (error)
 		return error;
-	choose_settle(sandbox);
+	choose_all(sandbox);
 	error = write_report(&sandbox->policy, &sandbox->limits, sandbox, out);
 	psb_close(sandbox);
 	return error ? psb_fail(err, error, 0, "policy: out of memory for its text") : 0;
@@ -210,6 +211,7 @@ int psb_engine_fits(const struct psb_options *options, size_t index, struct psb_
 		error = sandbox_plan_with(options, registry_engines, &sandbox, err);
 	if (error)
 		return error;
+	choose_all(sandbox);
 	judge(sandbox, index, &info);
 	psb_close(sandbox);
 	registry_copy_info(&info, out);

@@ -86,6 +86,10 @@ void policy_write(struct json_writer *writer, const struct policy *policy,
 	write_environment(writer, &policy->environment);
 	json_key(writer, "network");
 	json_put_text(writer, "none");
+	json_key(writer, "fresh_worker");
+	json_put_bool(writer, policy->fresh_worker);
+	json_key(writer, "share_image");
+	json_put_bool(writer, policy->share_image);
 	if (floor->level > 0 || floor->controls != 0) {
 		json_key(writer, "require");
 		floor_write(writer, floor);

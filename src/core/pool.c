@@ -119,10 +119,22 @@ static int drop_failed(struct psb_sandbox *sandbox, struct psb_error *err)
 			sandbox->pool_failure);
 }
 
+/* Whoever makes something slow is not starving us. */
+static void hear_progress(struct psb_sandbox *sandbox)
+{
+	const char *text = sandbox->ops->progress ? sandbox->ops->progress(sandbox->tmpl) : NULL;
+
+	if (!text)
+		return;
+	sandbox->starved_us = 0;
+	logger_progress(&sandbox->logger, sandbox->ops->name, text);
+}
+
 int pool_turn(struct psb_sandbox *sandbox, struct psb_error *err)
 {
 	int error = sandbox->ops->turn(sandbox->tmpl, err);
 
+	hear_progress(sandbox);
 	return error ? error : drop_failed(sandbox, err);
 }
 

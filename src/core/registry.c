@@ -16,12 +16,13 @@ extern const struct engine_ops native_engine;
 extern const struct engine_ops microvm_engine;
 #endif
 
+/* Of two that reach the same level the first is taken. */
 const struct engine_ops *const registry_engines[] = {
-#ifdef PSB_HAVE_NATIVE
-	&native_engine,
-#endif
 #ifdef PSB_HAVE_MICROVM
 	&microvm_engine,
+#endif
+#ifdef PSB_HAVE_NATIVE
+	&native_engine,
 #endif
 	NULL,
 };

@@ -159,6 +159,8 @@ static int set_logger(struct psb_sandbox *sandbox, const struct psb_options *opt
 				options->log_level);
 	sandbox->logger.say = options->log;
 	sandbox->logger.context = options->log_context;
+	sandbox->logger.progress = options->progress;
+	sandbox->logger.progress_context = options->progress_context;
 	sandbox->logger.level = options->log_level ? options->log_level : PSB_LOG_INFO;
 	return 0;
 }

@@ -104,8 +104,11 @@ struct psb_sandbox {
 	const struct engine_ops *const *engines; /* NULL-terminated */
 	struct candidate candidates[SANDBOX_MAX_ENGINES];
 	size_t candidate_count;
-	size_t candidate_next; /* the first not yet tried */
-	bool proven;           /* the open engine has given a ready instance */
+	size_t candidate_next;                               /* the first not yet tried */
+	const struct engine_ops *later[SANDBOX_MAX_ENGINES]; /* not probed yet: weaker for sure */
+	size_t later_count;
+	bool later_seen;
+	bool proven; /* the open engine has given a ready instance */
 
 	const struct engine_ops *ops; /* NULL: no engine is open */
 	struct plan plan;
@@ -155,11 +158,11 @@ struct waiting {
 void sandbox_wait(struct psb_sandbox *sandbox, struct waiter *waiter, const struct waiting *what);
 
 /* choose.c */
-/* Probes and plans every engine that was wished for, best first. PSB_E_NOT_FOUND. */
+/* Probes and plans the engines that were wished for, best first. PSB_E_NOT_FOUND. */
 int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err);
-/* Completes every candidate's plan with the host's part; else only that of the engine that is
- * opened is sure to have it. */
-void choose_settle(struct psb_sandbox *sandbox);
+/* Looks at those too that choose_candidates() left for later, and completes every candidate's plan
+ * with the host's part; else only that of the engine that is opened is sure to have it. */
+void choose_all(struct psb_sandbox *sandbox);
 /* Does it fit profile, files, limits and floor? PSB_E_UNSUPPORTED says what is short. */
 int choose_fits(const struct psb_sandbox *sandbox, const struct candidate *candidate,
 		struct psb_error *err);

@@ -10,7 +10,7 @@
 
 #include "core/sha256_ni.h"
 
-#define MANY_BYTES 65536u /* from here on asking the processor is worth it */
+#define MANY_BYTES 4096u /* from here on asking the processor, once for each hash, is worth it */
 
 static const uint32_t round_constants[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
@@ -91,35 +91,43 @@ void sha256_init(struct sha256 *hash)
 	memcpy(hash->state, initial, sizeof(initial));
 }
 
+static bool has_instructions(struct sha256 *hash)
+{
+	if (hash->instructions == SHA256_NOT_ASKED)
+		hash->instructions =
+			sha256_ni_available() ? SHA256_INSTRUCTIONS : SHA256_NO_INSTRUCTIONS;
+	return hash->instructions == SHA256_INSTRUCTIONS;
+}
+
+static void compress_all(struct sha256 *hash, const uint8_t *bytes, size_t blocks)
+{
+	if (64 * blocks >= MANY_BYTES && has_instructions(hash)) {
+		sha256_ni_blocks(hash->state, bytes, blocks, round_constants);
+		return;
+	}
+	for (size_t i = 0; i < blocks; i++)
+		compress(hash->state, bytes + 64 * i);
+}
+
 void sha256_update(struct sha256 *hash, const void *data, size_t len)
 {
 	const uint8_t *bytes = data;
 
-	if (len >= MANY_BYTES && hash->total_bytes % 64 == 0 && sha256_ni_available()) {
-		size_t blocks = len / 64;
-
-		sha256_ni_blocks(hash->state, bytes, blocks, round_constants);
-		hash->total_bytes += 64 * blocks;
-		bytes += 64 * blocks;
-		len -= 64 * blocks;
-	}
 	while (len > 0) {
 		size_t used = (size_t)(hash->total_bytes % 64);
 		size_t n = 64 - used < len ? 64 - used : len;
 
 		if (n == 64) {
-			compress(hash->state, bytes);
-			hash->total_bytes += n;
-			bytes += n;
-			len -= n;
-			continue;
+			n = len - len % 64;
+			compress_all(hash, bytes, n / 64);
+		} else {
+			memcpy(hash->block + used, bytes, n);
+			if (used + n == 64)
+				compress(hash->state, hash->block);
 		}
-		memcpy(hash->block + used, bytes, n);
 		hash->total_bytes += n;
 		bytes += n;
 		len -= n;
-		if (used + n == 64)
-			compress(hash->state, hash->block);
 	}
 }
 

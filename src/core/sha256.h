@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum sha256_means { SHA256_NOT_ASKED, SHA256_NO_INSTRUCTIONS, SHA256_INSTRUCTIONS };
+
 struct sha256 {
 	uint32_t state[8];
+	enum sha256_means instructions; /* whether the processor has some for this */
 	uint64_t total_bytes;
 	uint8_t block[64];
 };

@@ -52,8 +52,8 @@ static int read_locked(struct site *site, struct json_value value, struct psb_er
 	if (json_type(value) != JSON_OBJECT)
 		return policy_wrong_type("locked", value, "an object", err);
 	while (!error && json_next_member(&iter, &key, &item))
-		error = policy_member(&site->locked, key, item, ".locked",
-				      "limits, imports, files, environment, network", err);
+		error = policy_member(&site->locked, key, item, ".locked", POLICY_SHARED_MEMBERS,
+				      err);
 	return error;
 }
 
@@ -273,6 +273,28 @@ static int lock_environment(struct site *site, struct policy *policy, struct psb
 	return 0;
 }
 
+static int lock_switch(const struct site *site, struct policy *policy, enum policy_part part,
+		       const char *path, bool theirs, bool *mine, struct psb_error *err)
+{
+	if (!(site->locked.stated & PART_BIT(part)))
+		return 0;
+	if (is_fixed(policy, part) && *mine != theirs)
+		return refuse(policy, path, err);
+	*mine = theirs;
+	bind_part(policy, part);
+	return 0;
+}
+
+static int lock_sharing(const struct site *site, struct policy *policy, struct psb_error *err)
+{
+	int error = lock_switch(site, policy, PART_fresh_worker, "fresh_worker",
+				site->locked.fresh_worker, &policy->fresh_worker, err);
+
+	return error ? error
+		     : lock_switch(site, policy, PART_share_image, "share_image",
+				   site->locked.share_image, &policy->share_image, err);
+}
+
 int site_apply(struct site *site, struct policy *policy, struct psb_error *err)
 {
 	struct policy_site *bound = &policy->site;
@@ -294,6 +316,8 @@ int site_apply(struct site *site, struct policy *policy, struct psb_error *err)
 		error = lock_files(site, policy, err);
 	if (!error)
 		error = lock_environment(site, policy, err);
+	if (!error)
+		error = lock_sharing(site, policy, err);
 	if (!error && (site->locked.stated & PART_BIT(PART_network)))
 		bind_part(policy, PART_network);
 	return error;

@@ -63,7 +63,7 @@ struct engine_instance;
 
 struct engine_ops {
 	const char *name;
-	bool on_request; /* chosen by name only, never by auto */
+	int level_most; /* no host lets it reach more; 0: that is not known */
 	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
 	 * may be NULL. */
 	void (*probe)(const char *forced_rung, struct engine_probe *out);
@@ -79,6 +79,10 @@ struct engine_ops {
 	 * one; instances that run on it go on, or end as lost. */
 	int (*turn)(struct engine_template *tmpl, struct psb_error *err);
 	int (*template_fd)(const struct engine_template *tmpl); /* pollable for turn() */
+	/* One line about what the template still has to make before anything gets ready, once for
+	 * each piece of news that turn() took in; NULL: nothing new. An engine that tells is given
+	 * the time that it takes. May be NULL. */
+	const char *(*progress)(struct engine_template *tmpl);
 	int (*prepare)(struct engine_template *tmpl, struct engine_instance **out,
 		       struct psb_error *err);
 	enum instance_state (*state)(const struct engine_instance *instance);

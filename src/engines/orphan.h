@@ -2,7 +2,9 @@
 #ifndef PSB_ENGINES_ORPHAN_H
 #define PSB_ENGINES_ORPHAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pysandbox.h"
 
@@ -19,5 +21,17 @@ int orphan_start(const char *libexec, const char *program, const char *who, cons
 /* In the helper, first of all: standard streams to /dev/null, no other descriptor but the control
  * one, signals as they are by default (SIGPIPE ignored), a session of its own, `name`, root folder. */
 void orphan_begin(const char *name);
+
+/*
+ * A child that the host forked may hold a copy of the control channel and outlive it: then there is no
+ * end of file, but the process that made the channel is gone. Gives a descriptor that is readable
+ * from then on, or -1 when the kernel has none; *gone: it is gone already. Nobody whom we confine is to
+ * have that descriptor.
+ */
+int orphan_watch_host(bool *gone);
+
+/* Raises the soft limit of open files as far as the hard one lets us: one that was made for the host
+ * application is not ours. */
+void orphan_raise_open_files(uint64_t wanted);
 
 #endif

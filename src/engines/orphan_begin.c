@@ -3,9 +3,12 @@
  * stays in force. Makes system calls only.
  * Trust: the host is trusted; but what it has of signal handling, terminals or folders is not ours.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,4 +31,29 @@ void orphan_begin(const char *name)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)prctl(PR_SET_NAME, name);
 	(void)!chdir("/");
+}
+
+int orphan_watch_host(bool *gone)
+{
+	struct ucred host;
+	socklen_t len = sizeof(host);
+	int fd;
+
+	*gone = false;
+	if (getsockopt(ORPHAN_CONTROL_FD, SOL_SOCKET, SO_PEERCRED, &host, &len) < 0 ||
+	    host.pid <= 0)
+		return -1;
+	fd = (int)syscall(SYS_pidfd_open, host.pid, 0);
+	*gone = fd < 0 && errno == ESRCH;
+	return fd;
+}
+
+void orphan_raise_open_files(uint64_t wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }

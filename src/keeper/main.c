@@ -342,23 +342,11 @@ static void shut_down(struct keeper *keeper)
 	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
 }
 
-/* The descriptors that a guest gets lie above its own limit, a pool needs many: a soft limit made
- * for others is not ours. */
-static void raise_open_files(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= KEEPER_OPEN_FILES)
-		return;
-	limit.rlim_cur = limit.rlim_max < KEEPER_OPEN_FILES ? limit.rlim_max : KEEPER_OPEN_FILES;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void set_up_process(void)
 {
 	orphan_begin("psb-keeper");
 	(void)umask(022);
-	raise_open_files();
+	orphan_raise_open_files(KEEPER_OPEN_FILES);
 }
 
 static int open_events(struct keeper *keeper)
@@ -372,22 +360,6 @@ static int open_events(struct keeper *keeper)
 	keeper->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	keeper->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	return keeper->signal_fd < 0 || keeper->timer_fd < 0 || starts_open(keeper) < 0 ? -1 : 0;
-}
-
-/* A child that the host forked may hold a copy of our control channel and outlive it: then there is
- * no end of file, but the process that made the channel is gone. Opened last, for nobody below us
- * is to have it. */
-static void watch_host(struct keeper *keeper)
-{
-	struct ucred host;
-	socklen_t len = sizeof(host);
-
-	keeper->host_pidfd = -1;
-	if (getsockopt(keeper->host_fd, SOL_SOCKET, SO_PEERCRED, &host, &len) < 0 || host.pid <= 0)
-		return;
-	keeper->host_pidfd = (int)syscall(SYS_pidfd_open, host.pid, 0);
-	if (keeper->host_pidfd < 0 && errno == ESRCH)
-		keeper->host_gone = true;
 }
 
 static int read_config(struct keeper *keeper)
@@ -427,7 +399,8 @@ int main(void)
 		host_fail_template(&keeper, text);
 	/* Only now: the maps in /proc could not be written by an ordinary user's keeper else. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
-	watch_host(&keeper);
+	/* Opened last: nobody below us is to have it. */
+	keeper.host_pidfd = orphan_watch_host(&keeper.host_gone);
 	serve(&keeper);
 	shut_down(&keeper);
 	return 0;

@@ -172,6 +172,16 @@ static int fake_template_fd(const struct engine_template *tmpl)
 	return tmpl->fd;
 }
 
+/* Told once. */
+static const char *fake_progress(struct engine_template *tmpl)
+{
+	struct fake_script *script = &fake_scripts[tmpl->index];
+	const char *text = script->progress;
+
+	script->progress = NULL;
+	return text;
+}
+
 static int fake_prepare(struct engine_template *tmpl, struct engine_instance **out,
 			struct psb_error *err)
 {
@@ -432,6 +442,7 @@ static void fake_template_abandon(struct engine_template *tmpl)
 		.template_open = open_##letter,                                                    \
 		.turn = fake_turn,                                                                 \
 		.template_fd = fake_template_fd,                                                   \
+		.progress = fake_progress,                                                         \
 		.prepare = fake_prepare,                                                           \
 		.state = fake_state,                                                               \
 		.start = fake_start,                                                               \

@@ -53,6 +53,7 @@ struct fake_script {
 	bool deaf;                     /* ... and stop() does not end it */
 	struct evidence evidence;      /* claimed at the end */
 	const char *workspace;         /* directory handed out as the workspace */
+	const char *progress;          /* told after the next turn */
 };
 
 /* What the core did, for assertions. */

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 
+import psbtest
 import pytest
 
 COMMANDS = ["run", "engines", "policy", "doctor", "audit", "image", "demo", "bench"]
@@ -267,7 +268,7 @@ def test_json_is_one_object_and_nothing_else(pysandbox):
     assert done.stdout.count("\n") == 1 and done.stderr == ""
     outcome = done.outcome
     assert outcome["stdout"] == "hi\n" and outcome["result"] == [1, 2.5, "é"]
-    assert outcome["tag"] == "t-1" and outcome["engine"]["name"] == "native"
+    assert outcome["tag"] == "t-1" and outcome["engine"]["name"] == psbtest.ENGINE
 
 
 def test_input_text_and_file(pysandbox, tmp_path):
@@ -355,8 +356,11 @@ def test_engines(pysandbox):
     assert "native" in pysandbox("engines").stdout
 
 
-def test_demo(pysandbox):
-    done = pysandbox("demo")
+@pytest.mark.parametrize("engine", ("auto", "native", "microvm"))
+def test_demo(pysandbox, engine):
+    if engine == "microvm" and not psbtest.may_use_kvm(psbtest.BEST):
+        pytest.skip("no /dev/kvm")
+    done = pysandbox("demo", "--engine", engine)
     assert done.code == 0, done
     assert '{"count":5,"max":5,"mean":3.0,"min":1,"sum":15}' in done.stdout
     assert ('{"average_price":13.83,"most_expensive":"Widget B","product_count":3,'

@@ -123,7 +123,7 @@ def test_9_level_is_what_the_controls_say():
             levels[rung] = engine["level"], engine["controls"]
     ordered = [levels[rung][0] for rung in sorted(levels)]
     assert ordered == sorted(ordered, reverse=True) and len(ordered) >= 2, levels
-    if "D" in levels:
+    if "D" in levels and psbtest.ENGINE == "native":
         assert levels["D"][1]["filesystem"]["by"] == "absent", json.dumps(levels["D"])
     got = psbtest.spawn([psbtest.command(), "run", "--json", "--require", "8", "--engine", "native",
                          "-c", "print('ran')"], ON, env=psbtest.environment())

@@ -13,7 +13,7 @@ import psbcapi  # noqa: E402
 import psbtest  # noqa: E402
 
 OFF = '{"imports":{"mode":"off"}}'
-RUNGS = ("A", "B", "C")
+RUNGS = ("A", "B", "C") if psbtest.ENGINE == "native" else ("A",)
 
 
 @pytest.fixture(scope="module", params=RUNGS)

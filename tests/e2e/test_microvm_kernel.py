@@ -58,6 +58,8 @@ say(os.rmdir, 'd'); say(os.unlink, 'd'); say(os.rmdir, 'd/e'); say(os.rmdir, 'd/
 open('f', 'w').close(); say(os.rmdir, 'f'); say(os.listdir, 'f'); say(lambda: sorted(os.listdir('.')))
 say(os.open, 'd', os.O_WRONLY); say(os.open, 'f/', os.O_RDONLY); say(os.open, 'f', os.O_DIRECTORY)
 say(lambda: oct(os.stat('d').st_mode)); say(lambda: os.stat('d').st_nlink); say(os.chdir, 'f')
+fd = os.open('d', os.O_RDONLY); say(os.write, fd, b'x'); say(os.writev, fd, [b'x', b'y'])
+fd = os.open('d', os.O_PATH); say(os.write, fd, b'x'); say(os.read, fd, 1)
 os.chdir('d'); say(os.rmdir, '../d'); say(os.mkdir, 'gone'); say(os.listdir, '.')
 """,
     "links": """
@@ -207,6 +209,33 @@ say(lambda: os.stat('f').st_atime_ns); say(os.utime, 'none'); say(lambda: time.t
 say(time.clock_getres, time.CLOCK_MONOTONIC); say(time.clock_gettime, 77)
 t = time.process_time(); time.sleep(0.05); say(lambda: time.process_time() - t < 0.04)
 call(35, 0, 0); say(time.sleep, -1)
+""",
+    "clocks_agree_with_the_kernel": """
+libc.getauxval.restype = ctypes.c_ulong
+say(lambda: libc.getauxval(33) != 0)
+def kernel(clock):
+    pair = (ctypes.c_long * 2)()
+    libc.syscall(228, clock, pair)
+    return pair[0] + pair[1] / 1e9
+def agrees(clock):
+    first, between, last = time.clock_gettime(clock), kernel(clock), time.clock_gettime(clock)
+    return first <= between + 0.02 and between <= last + 0.02 and 0 <= last - first < 5
+for pause in (0, 0.05):
+    time.sleep(pause)
+    for clock in (0, 1, 4, 5, 6, 7, 2, 3):
+        say(agrees, clock)
+    say(lambda: abs(time.time() - kernel(0)) < 1)
+say(time.clock_gettime, 99)
+def watch():
+    last = 0
+    for _ in range(30000):
+        now = time.monotonic()
+        if now < last:
+            result.append('backwards')
+        last = now
+threads = [threading.Thread(target=watch) for _ in range(3)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
 """,
     "limits_and_names": """
 import resource

@@ -39,7 +39,7 @@ def caged(code, config):
         Path(place).chmod(0o755)
         (Path(place) / "main.py").write_text(code)
         argv = [*psbtest.arguments(code, config, timeout=20.0)[:-1], f"{place}/main.py"]
-        process = psbtest.spawn(argv, config, env=psbtest.environment())
+        process = psbtest.spawn(argv, config, env=psbtest.environment(None, config))
         outcome = psbtest.parse_outcome(process.communicate(timeout=60)[0])
     code = outcome["exit_code"] if outcome["status"] == "exit" else EXIT_CODES.get(outcome["status"], outcome["status"])
     return code, outcome["stdout"], outcome["stderr"]
@@ -49,7 +49,7 @@ def comparable(ending):
     return tuple(ADDRESS.sub("0x", part) if isinstance(part, str) else part for part in ending)
 
 
-@pytest.mark.parametrize("config", (psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on")), ids=str)
+@pytest.mark.parametrize("config", psbtest.offered((psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on"))), ids=str)
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_as_outside(path, config):
     endings.require(config)

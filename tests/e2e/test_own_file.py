@@ -8,8 +8,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = (psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on"),
-           psbtest.Config("root", "C", "on"))
+CONFIGS = psbtest.offered((psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on"),
+                           psbtest.Config("root", "C", "on")))
 
 
 @pytest.fixture(scope="session", params=CONFIGS, ids=str)

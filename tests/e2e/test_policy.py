@@ -28,7 +28,7 @@ GOOD = [
     {"files": {"max_inputs": 256, "max_input_bytes": 1}},
     {"environment": {"allow": "any", "set": {"A": "", "_B1": "x y"}}},
     {"environment": {"allow": ["A", "LC_*"]}},
-    {"network": "none"},
+    {"network": "none"}, {"fresh_worker": True}, {"share_image": False}, {"fresh_worker": False, "share_image": True},
     {"require": 1}, {"require": 10}, {"require": "memory"}, {"require": ["memory", 7, "ipc"]},
 ]
 BAD = [
@@ -48,6 +48,7 @@ BAD = [
     ({"environment": {"allow": "none"}}, "allow"), ({"environment": {"allow": ["*"]}}, "allow[0]"),
     ({"environment": {"set": {"A-B": "x"}}}, "A-B"), ({"environment": {"set": {"A": 1}}}, "set.A"),
     ({"network": "host"}, "network"), ({"network": None}, "network"),
+    ({"fresh_worker": 1}, "fresh_worker"), ({"share_image": "no"}, "share_image"), ({"share_image": None}, "share_image"),
     ({"require": 0}, "require"), ({"require": 11}, "require"), ({"require": "imports"}, "imports"),
     ({"require": []}, "require"), ({"require": [6, 7]}, "require[1]"), ({"require": ["cpu", "cpu"]}, "require[1]"),
     ({"require": {"level": 6}}, "require"), ({"require": None}, "require"),
@@ -88,6 +89,8 @@ def test_good_policies(pysandbox, policy, value):
     POLICY.validate(shown["policy"])
     for key, member in value.get("limits", {}).items():
         assert shown["policy"]["limits"][key] == member
+    assert shown["policy"]["fresh_worker"] == value.get("fresh_worker", False)
+    assert shown["policy"]["share_image"] == value.get("share_image", True)
 
 
 @pytest.mark.parametrize("value, said", BAD, ids=range(len(BAD)))

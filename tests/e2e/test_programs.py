@@ -11,8 +11,8 @@ sys.path.insert(0, str(HERE.parent / "lib"))
 import psbtest  # noqa: E402
 
 PROGRAMS = sorted((HERE / "programs").glob("*.py"))
-CONFIGS = (psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on"),
-           psbtest.Config("root", "C", "on"))
+CONFIGS = psbtest.offered((psbtest.Config("self", None, "on"), psbtest.Config("user", "B", "on"),
+                           psbtest.Config("root", "C", "on")))
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = (psbtest.Config("root", "A"), psbtest.Config("root", "C"), psbtest.Config("user", "B"),
-           psbtest.Config("user", "C"))
+CONFIGS = psbtest.offered((psbtest.Config("root", "A"), psbtest.Config("root", "C"),
+                           psbtest.Config("user", "B"), psbtest.Config("user", "C")))
 BUSY = """
 import os, threading, time
 open("mark", "w").write("x" * 100000)
@@ -43,7 +43,7 @@ def left_besides_groups(traces):
 
 def start(config, timeout=20):
     argv = psbtest.arguments(BUSY, config, timeout=timeout)
-    return psbtest.spawn(argv, config, env=psbtest.environment())
+    return psbtest.spawn(argv, config, env=psbtest.environment(None, config))
 
 
 @pytest.mark.parametrize("moment_ms", MOMENTS_MS)

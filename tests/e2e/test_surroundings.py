@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = (psbtest.Config("self"), psbtest.Config("user", "B"))
+CONFIGS = psbtest.offered((psbtest.Config("self"), psbtest.Config("user", "B")))
 LIMITS = {
     "small_stack": (resource.RLIMIT_STACK, 1 << 18), "soft_files": (resource.RLIMIT_NOFILE, (64, 4096)),
     "cpu": (resource.RLIMIT_CPU, 1), "memlock": (resource.RLIMIT_MEMLOCK, 0), "space": (resource.RLIMIT_AS, 2 << 30),
@@ -34,6 +34,10 @@ def limited(which, value):
 @pytest.mark.parametrize("name", LIMITS)
 def test_limits_of_the_caller(config, name):
     run = psbtest.run("result = 1", config, popen=limited(*LIMITS[name]))
+    if name == "pending_signals" and psbtest.ENGINE == "microvm":
+        # Its timers are POSIX timers, each of which reserves a pending signal.
+        assert run.status == "unavailable" and "ulimit -i" in run.error["message"], str(run)
+        return
     assert run.status == "ok" and run.result == 1, str(run)
 
 
@@ -47,7 +51,7 @@ def test_too_few_files_are_told(config):
 def test_closed_descriptors(config, closed):
     shell = "exec " + " ".join(f"{fd}{'<' if fd == 0 else '>'}&-" for fd in closed) + '; exec "$@"'
     argv = ["/bin/sh", "-c", shell, "sh", *psbtest.arguments("print('said')\nresult = 1", config)]
-    process = psbtest.spawn(argv, config, env=psbtest.environment())
+    process = psbtest.spawn(argv, config, env=psbtest.environment(None, config))
     outcome = psbtest.parse_outcome(process.communicate(timeout=30)[0])
     assert (outcome["status"], outcome["stdout"], outcome["result"]) == ("ok", "said\n", 1)
 

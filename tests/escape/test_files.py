@@ -256,7 +256,7 @@ def test_the_root_of_rung_d_is_refused_by_default(cage):
         pytest.skip("about rung D")
     import psbtest
     argv = [psbtest.command(), "run", "--engine", "native", "--json", "--rung", "D", "-c", "result=1"]
-    process = psbtest.spawn(argv, cage.config, env=psbtest.environment())
+    process = psbtest.spawn(argv, cage.config, env=psbtest.environment(None, cage.config))
     raw, _ = process.communicate(timeout=20)
     outcome = psbtest.parse_outcome(raw)
     assert (outcome["status"], process.returncode) == ("unavailable", 125)

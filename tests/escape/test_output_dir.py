@@ -164,7 +164,7 @@ def test_existing_files_outside_of_the_guests_are_kept(walled, out):
             "open('sub/writable.txt', 'w').write('owned')\n")
     import psbtest
     argv = psbtest.arguments(code, walled.config, args=["--output", str(out)])
-    process = psbtest.spawn(argv, walled.config, env=psbtest.environment())
+    process = psbtest.spawn(argv, walled.config, env=psbtest.environment(None, walled.config))
     raw, stderr = process.communicate(timeout=20)
     shutil.rmtree(out)
     out.mkdir()
@@ -186,7 +186,7 @@ def test_what_is_in_the_way_costs_no_outcome(walled, out, mode):
     argv = psbtest.arguments(code, walled.config, args=["--output", str(out)])
     if mode == "plain":
         argv.remove("--json")
-    process = psbtest.spawn(argv, walled.config, env=psbtest.environment())
+    process = psbtest.spawn(argv, walled.config, env=psbtest.environment(None, walled.config))
     raw, stderr = process.communicate(timeout=20)
     kept, free = (out / "taken").read_text(), (out / "free").read_text()
     shutil.rmtree(out)
@@ -206,7 +206,7 @@ def test_a_directory_that_cannot_be_written_is_an_error_of_the_call(walled, out)
         pytest.skip("root may write everywhere")
     import psbtest
     argv = psbtest.arguments("open('x', 'w').write('ran')", walled.config, args=["--output", "/usr"])
-    process = psbtest.spawn(argv, walled.config, env=psbtest.environment())
+    process = psbtest.spawn(argv, walled.config, env=psbtest.environment(None, walled.config))
     raw, stderr = process.communicate(timeout=20)
     assert process.returncode == 2 and not raw and b"/usr" in stderr, (process.returncode, raw, stderr)
     walled.traces.check()
@@ -233,7 +233,7 @@ def test_input_files_are_regular_and_beneath(walled, out, kind):
     import psbtest
     argv = psbtest.arguments("result = open('x').read()", walled.config,
                              args=["--file", f"{name}={source}"])
-    process = psbtest.spawn(argv, walled.config, env=psbtest.environment())
+    process = psbtest.spawn(argv, walled.config, env=psbtest.environment(None, walled.config))
     raw, stderr = process.communicate(timeout=20)
     shutil.rmtree(out)
     out.mkdir()

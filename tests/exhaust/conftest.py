@@ -7,8 +7,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import psbtest  # noqa: E402
 
-CONFIGS = (*(psbtest.Config("root", rung) for rung in "ACD"),
-           *(psbtest.Config("user", rung) for rung in "BC"), psbtest.Config("self", None, "on"))
+CONFIGS = psbtest.offered((
+    *(psbtest.Config("root", rung) for rung in "ACD"),
+    *(psbtest.Config("user", rung) for rung in "BC"), psbtest.Config("self", None, "on")))
 
 
 class Exhaust:

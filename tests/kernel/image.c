@@ -1,5 +1,5 @@
 /*
- * A small image: the mount points, /hello, /dir/inner and /link -> hello.
+ * A small image: the mount points, /hello, /dir/inner, /tmp/venv/program and /link -> hello.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #define ENTRIES_AT (TABLE_AT + 2048u)
 #define NAMES_AT (TABLE_AT + 3072u)
 #define DATA_AT 8192u
-#define IMAGE_BYTES (4 * 4096u)
+#define IMAGE_BYTES (6 * 4096u)
 
 struct item {
 	const char *name;
@@ -32,6 +32,8 @@ static const struct item items[] = {
 	{"sandbox", LX_S_IFDIR | 0755, 0, NULL},
 	{"tmp", LX_S_IFDIR | 0755, 0, NULL},
 	{"inner", LX_S_IFREG | 0755, 2, "inside"},
+	{"venv", LX_S_IFDIR | 0755, 7, NULL},
+	{"program", LX_S_IFREG | 0755, 9, "in /tmp"},
 };
 
 #define ITEMS (sizeof(items) / sizeof(items[0]))

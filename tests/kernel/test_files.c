@@ -111,6 +111,43 @@ static void test_paths(void **state)
 	assert_int_equal(CALL(world, __NR_getcwd, world_user(world, 64), 100), 19);
 }
 
+static void test_what_the_image_has_in_tmp_shows(void **state)
+{
+	struct world *world = *state;
+	int64_t fd = open_at(world, "/tmp/venv/../venv/program", 0);
+
+	assert_int_equal(CALL(world, __NR_read, fd, world_user(world, 64), 100), 7);
+	assert_memory_equal(world->user + 64, "in /tmp", 7);
+	assert_int_equal(open_at(world, "/tmp/venv/program", LX_O_RDWR), -EROFS);
+	assert_int_equal(open_at(world, "/tmp/venv/other", CREATE), -EROFS);
+	assert_int_equal(on_path(world, __NR_rmdir, "/tmp/venv", 0), -EBUSY);
+	assert_true(open_at(world, "/tmp/venv/../other", CREATE) >= 0);
+	assert_int_equal(on_path(world, __NR_chdir, "/tmp/venv", 0), 0);
+	assert_int_equal(CALL(world, __NR_getcwd, world_user(world, 64), 100), 10);
+	assert_string_equal((char *)world->user + 64, "/tmp/venv");
+}
+
+static void test_every_name_counts_as_a_file(void **state)
+{
+	struct world *world = *state;
+	struct tmpfs *tmpfs = &world->kernel.vfs.tmpfs;
+	uint64_t files = tmpfs->used_files;
+
+	assert_int_equal(CALL(world, __NR_close, open_at(world, "/tmp/f", CREATE)), 0);
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/f", "/tmp/g"), 0);
+	assert_int_equal(on_paths(world, __NR_rename, "/tmp/g", "/tmp/h"), 0);
+	assert_int_equal(tmpfs->used_files, files + 2);
+	tmpfs->max_files = tmpfs->used_files;
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/f", "/tmp/i"), -ENOSPC);
+	assert_true(world->kernel.vfs.disk_limit_hit);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/f", 0), 0);
+	assert_int_equal(on_paths(world, __NR_link, "/tmp/h", "/tmp/i"), 0);
+	assert_int_equal(on_paths(world, __NR_rename, "/tmp/h", "/tmp/other"), 0);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/i", 0), 0);
+	assert_int_equal(on_path(world, __NR_unlink, "/tmp/other", 0), 0);
+	assert_int_equal(tmpfs->used_files, files);
+}
+
 static void test_a_file_lives_as_long_as_it_is_open(void **state)
 {
 	struct world *world = *state;
@@ -645,6 +682,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_image_is_read_only),
 		TEST(test_paths),
+		TEST(test_what_the_image_has_in_tmp_shows),
+		TEST(test_every_name_counts_as_a_file),
 		TEST(test_a_file_lives_as_long_as_it_is_open),
 		TEST(test_sizes_and_holes),
 		TEST(test_append_goes_to_the_end),

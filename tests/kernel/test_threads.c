@@ -197,6 +197,32 @@ static void test_sleep_takes_its_time(void **state)
 	assert_true(clock_cpu_ns(&world->kernel) < MS);
 }
 
+/* What the vDSO reads. */
+static void test_the_clock_is_published(void **state)
+{
+	struct world *world = *state;
+	struct kernel *kernel = &world->kernel;
+	struct published_clock published = {.sequence = 7};
+
+	kernel->published = &published;
+	clock_rebase(kernel);
+	assert_int_equal(published.sequence, 7); /* nothing new was told */
+	kernel->generation = 1;
+	world->run.clock = (struct guest_clock){5, 3, 11, 13};
+	world->clock_ns += MS;
+	clock_rebase(kernel);
+	assert_int_equal(published.sequence, 8);
+	assert_int_equal(published.base_ticks, world->clock_ns);
+	assert_int_equal(published.multiplier, 3);
+	assert_int_equal(published.steady_base_ns, 11);
+	assert_int_equal(published.wall_base_ns, 13);
+	assert_int_equal(clock_ns(kernel, CLOCK_STEADY), 11);
+	kernel->published = NULL;
+	world->run.clock.base_tsc = 6;
+	clock_rebase(kernel);
+	assert_int_equal(published.sequence, 8);
+}
+
 static void act(struct world *world, uint32_t number, uint64_t handler, uint64_t flags)
 {
 	struct signal_action action = {handler, flags | LX_SA_RESTORER, RESTORER, 0};
@@ -396,6 +422,7 @@ int main(void)
 		TEST(test_exit_wakes_the_joiner),
 		TEST(test_kicks_go_round),
 		TEST(test_sleep_takes_its_time),
+		TEST(test_the_clock_is_published),
 		TEST(test_a_handler_runs_and_returns),
 		TEST(test_a_signal_interrupts_or_restarts),
 		TEST(test_an_alarm_ends_a_sleep),

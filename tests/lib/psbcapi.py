@@ -26,7 +26,8 @@ class Options(ctypes.Structure):
         ("limits", Limits), ("pool_size", ctypes.c_uint32), ("single_use", ctypes.c_uint32),
         ("queue_length", ctypes.c_uint32), ("reserved", ctypes.c_uint32), ("queue_timeout_ms", ctypes.c_uint64),
         ("site_policy", ctypes.c_char_p), ("audit", ctypes.c_void_p), ("log", ctypes.c_void_p), ("log_context", ctypes.c_void_p),
-        ("log_level", ctypes.c_uint32), ("reserved_log", ctypes.c_uint32)]
+        ("log_level", ctypes.c_uint32), ("reserved_log", ctypes.c_uint32), ("progress", ctypes.c_void_p),
+        ("progress_context", ctypes.c_void_p)]
 
 
 class Request(ctypes.Structure):
@@ -95,7 +96,7 @@ class Sandbox:
         given = Options()
         self.lib.psb_options_init(ctypes.byref(given))
         assert given.size == ctypes.sizeof(Options), "the header has changed: so must Options"
-        given.engine = b"native"
+        given.engine = psbtest.ENGINE.encode()
         given.pool_size = pool_size
         for name, value in options.items():
             setattr(given, name, text(value))

@@ -254,19 +254,21 @@ static void make_snapshot(struct fixture *fixture, int kvm_fd)
 {
 	static const char *const none[] = {NULL};
 	static struct boot boot;
+	static struct boot_result result;
 	struct psb_error err = {0};
 
 	boot = (struct boot){.kvm_fd = kvm_fd,
 			     .kernel_fd = open(getenv("PSB_MINI_KERNEL"), O_RDONLY | O_CLOEXEC),
 			     .image_fd = open_file("image"),
 			     .snapshot_fd = open_file("snapshot"),
+			     .report_fd = -1,
 			     .image_bytes = GUEST_PAGE_BYTES,
 			     .argv = none,
 			     .envp = none};
 	assert_int_equal(ftruncate(boot.image_fd, GUEST_PAGE_BYTES), 0);
 	(void)fchmod(boot.image_fd, 0600);
 	(void)fchmod(boot.snapshot_fd, 0600);
-	if (boot_to_snapshot(&boot, &err) < 0)
+	if (boot_run(&boot, &result, &err) < 0 || boot_store(&boot, &result, &err) < 0)
 		fail_msg("%s", err.message);
 	if (snapshot_load(&fixture->snapshot, boot.snapshot_fd, boot.image_fd, &err) < 0)
 		fail_msg("%s", err.message);
@@ -301,12 +303,100 @@ static int set_up(void **state)
 	return 0;
 }
 
+/* There, and no page of a file. */
+static bool is_copied(const uint8_t *page)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	off_t at = (off_t)((uintptr_t)page / GUEST_PAGE_BYTES * sizeof(entry));
+
+	assert_int_equal(pread(fd, &entry, sizeof(entry), at), sizeof(entry));
+	(void)close(fd);
+	return (entry >> 63 & 1) && !(entry >> 61 & 1);
+}
+
+/* It runs like any other, and nothing could bring it back: then it must not be used again. */
+static void a_machine_for_one_run_has_no_way_back(void **state)
+{
+	static struct fixture once;
+	const struct fixture *fixture = *state;
+	struct snapshot_header *header = &once.snapshot.header;
+	const uint64_t beyond = fixture->snapshot.header.memory_end - GUEST_PAGE_BYTES;
+	int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct psb_error err = {0};
+	struct seen seen;
+
+	once = (struct fixture){.snapshot = fixture->snapshot, .events_fd = fixture->events_fd};
+	header->hot_count = 1;
+	header->hot[0] = (struct snapshot_range){(uint32_t)(beyond / GUEST_PAGE_BYTES), 1};
+	once.worker = (struct worker){.snapshot = &once.snapshot,
+				      .once = true,
+				      .outbox.fd = fixture->worker.outbox.fd,
+				      .limits = fixture->worker.limits};
+	if (worker_prepare(&once.worker, kvm_fd, &err) < 0)
+		fail_msg("%s", err.message);
+	(void)close(kvm_fd);
+	assert_true(is_copied(once.worker.memory.ram + beyond));
+	assert_false(is_copied(once.worker.memory.ram + beyond - GUEST_PAGE_BYTES));
+	assert_memory_equal(once.worker.memory.ram + GUEST_PROGRAM_BASE,
+			    fixture->worker.golden + GUEST_PROGRAM_BASE,
+			    header->memory_end - GUEST_PROGRAM_BASE);
+	run_letter(&once, 'o', &seen);
+	assert_string_equal(seen.out, "hello");
+	collect(&once, &seen);
+	assert_int_equal(worker_reset(&once.worker), -1);
+	machine_close(&once.worker.machine);
+	memory_close(&once.worker.memory);
+}
+
+static int load_with(const struct fixture *fixture, struct snapshot_header *header)
+{
+	struct snapshot *loaded = test_calloc(1, sizeof(*loaded));
+	int fd = fixture->snapshot.snapshot_fd;
+	struct psb_error err = {0};
+	int rc;
+
+	assert_int_equal(pwrite(fd, header, sizeof(*header), 0), sizeof(*header));
+	rc = snapshot_load(loaded, fd, fixture->snapshot.image_fd, &err);
+	header = (struct snapshot_header *)(uintptr_t)&fixture->snapshot.header;
+	assert_int_equal(pwrite(fd, header, sizeof(*header), 0), sizeof(*header));
+	test_free(loaded);
+	return rc;
+}
+
+static void hot_pages_outside_of_memory_are_refused(void **state)
+{
+	const struct fixture *fixture = *state;
+	const uint32_t first = GUEST_PROGRAM_BASE / GUEST_PAGE_BYTES;
+	const uint32_t end = (uint32_t)(fixture->snapshot.header.memory_end / GUEST_PAGE_BYTES);
+	const struct snapshot_range bad[] = {
+		{first - 1, 1}, {end, 1}, {end - 1, 2}, {first, UINT32_MAX}, {UINT32_MAX, 1}};
+	struct snapshot_header *header = test_calloc(1, sizeof(*header));
+
+	*header = fixture->snapshot.header;
+	header->hot_count = 1;
+	header->hot[0] = (struct snapshot_range){end - 1, 1};
+	assert_int_equal(load_with(fixture, header), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		header->hot[0] = bad[i];
+		assert_int_equal(load_with(fixture, header), PSB_E_ENGINE);
+	}
+	header->hot_count = SNAPSHOT_MAX_HOT + 1;
+	assert_int_equal(load_with(fixture, header), PSB_E_ENGINE);
+	header->hot_count = 0;
+	header->features.count = MACHINE_MAX_CPUID + 1;
+	assert_int_equal(load_with(fixture, header), PSB_E_ENGINE);
+	test_free(header);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_comes_and_files_are_collected),
 		cmocka_unit_test(every_end_is_told_and_undone),
 		cmocka_unit_test(files_are_collected_after_a_crash),
+		cmocka_unit_test(a_machine_for_one_run_has_no_way_back),
+		cmocka_unit_test(hot_pages_outside_of_memory_are_refused),
 	};
 
 	if (access("/dev/kvm", R_OK | W_OK) < 0)

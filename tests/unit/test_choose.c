@@ -51,6 +51,14 @@ static psb_sandbox *open_list(const struct engine_ops *const *engines,
 	return sandbox;
 }
 
+static int probes_of_b;
+
+static void counting_probe(const char *rung, struct engine_probe *out)
+{
+	probes_of_b++;
+	fake_engine_b.probe(rung, out);
+}
+
 static psb_outcome *wait_for_job(psb_sandbox *sandbox)
 {
 	struct pollfd fd = {.fd = psb_fd(sandbox, NULL), .events = POLLIN};
@@ -467,11 +475,44 @@ static void a_policy_can_be_looked_at(void **state)
 	assert_int_equal(psb_engine_fits(&options, 0, NULL, NULL), PSB_E_INVALID);
 }
 
+/* A probe costs time: none for what could not be better, but all that is needed when the first fails. */
+static void who_cannot_be_better_is_probed_when_it_is_needed(void **state)
+{
+	struct engine_ops weaker = fake_engine_b;
+	const struct engine_ops *const list[] = {&fake_engine_a, &weaker, NULL};
+	struct psb_options options;
+	psb_sandbox *sandbox;
+
+	(void)state;
+	weaker.probe = counting_probe;
+	weaker.level_most = 7;
+	psb_options_init(&options);
+	for (int fails = 0; fails < 3; fails++) {
+		psb_outcome *outcome;
+
+		fake_scripts[0].level = 8;
+		fake_scripts[0].fail = fails ? FAKE_NO_TEMPLATE : FAKE_GOOD;
+		fake_scripts[1].fail = fails == 2 ? FAKE_NO_PROBE : FAKE_GOOD;
+		probes_of_b = 0;
+		sandbox = open_list(list, &options);
+		for (int again = 1; again <= 2; again++) {
+			outcome = run_one(sandbox);
+			assert_int_equal(psb_outcome_status(outcome),
+					 fails == 2 ? PSB_UNAVAILABLE : PSB_OK);
+			assert_int_equal(outcome->fallback_count, fails);
+			assert_int_equal(probes_of_b, fails == 2 ? 1 + again : fails);
+			psb_outcome_free(outcome);
+		}
+		psb_close(sandbox);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, setup), cmocka_unit_test_setup(name, setup_background)
 	const struct CMUnitTest tests[] = {
 		T(level_comes_before_warmth),
+		T(who_cannot_be_better_is_probed_when_it_is_needed),
 		T(an_engine_cannot_award_itself_a_level),
 		T(the_host_s_mitigations_are_part_of_it),
 		T(who_does_not_fit_is_no_candidate),

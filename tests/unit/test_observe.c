@@ -288,6 +288,57 @@ static void what_an_engine_knows_is_said(void **state)
 	assert_non_null(strstr(log_text(), "ended before they were ready: the script says?so"));
 }
 
+static void watch(void *context, const char *text)
+{
+	struct said *heard = context;
+
+	(void)snprintf(heard->text, sizeof(heard->text), "%s", text);
+	heard->lines++;
+}
+
+/* Whoever makes something slow is not taken for one that has died. */
+static void progress_is_told_and_is_patience(void **state)
+{
+	static struct said watched;
+
+	(void)state;
+	watched = (struct said){.lines = 0};
+	options.progress = watch;
+	options.progress_context = &watched;
+	open_both();
+	fake_scripts[0].progress = "packing\n1 of 2";
+	sandbox->starved_us = 1;
+	assert_int_equal(pool_turn(sandbox, NULL), 0);
+	assert_int_equal(sandbox->starved_us, 0);
+	assert_int_equal(watched.lines, 0);
+	logger_flush(&sandbox->logger);
+	assert_string_equal(watched.text, "packing?1 of 2");
+	assert_int_equal(watched.lines, 1);
+	assert_non_null(strstr(said.text, "3 engine fake-a: packing?1 of 2"));
+	sandbox->starved_us = 1;
+	assert_int_equal(pool_turn(sandbox, NULL), 0);
+	assert_int_equal(sandbox->starved_us, 1);
+	assert_int_equal(watched.lines, 1);
+}
+
+/* With a progress callback alone, what only the log would get is dropped in silence. */
+static void progress_needs_no_log(void **state)
+{
+	struct logger logger;
+
+	(void)state;
+	assert_int_equal(logger_init(&logger), 0);
+	logger.progress = watch;
+	logger.progress_context = &said;
+	for (int i = 0; i < 1000; i++)
+		logger_progress(&logger, "fake", "step");
+	logger_say(&logger, PSB_LOG_ERROR, "nobody hears");
+	logger_flush(&logger);
+	assert_int_equal(said.lines, LOGGER_MAX_PENDING);
+	assert_string_equal(said.text, "step");
+	logger_free(&logger);
+}
+
 static void levels_are_kept(void **state)
 {
 	(void)state;
@@ -491,6 +542,8 @@ int main(void)
 		OVER_FAKE(closing_ends_what_runs_in_the_log_too),
 		OVER_FAKE(a_forked_child_writes_nothing),
 		OVER_FAKE(what_an_engine_knows_is_said),
+		OVER_FAKE(progress_is_told_and_is_patience),
+		OVER_FAKE(progress_needs_no_log),
 		OVER_FAKE(levels_are_kept),
 		OVER_FAKE(a_flood_of_messages_is_bounded),
 		OVER_FAKE(everything_is_counted),

@@ -170,6 +170,22 @@ static void locked_members_have_one_value(void **state)
 			 0);
 }
 
+static void sharing_can_be_locked(void **state)
+{
+	static const char site[] = "{\"locked\":{\"fresh_worker\":true,\"share_image\":false}}";
+
+	(void)state;
+	assert_int_equal(open_with(NULL, "{}"), 0);
+	assert_false(policy.fresh_worker);
+	assert_true(policy.share_image);
+	assert_int_equal(open_with("strict", site), 0);
+	assert_true(policy.fresh_worker);
+	assert_false(policy.share_image);
+	assert_int_equal(open_with("{\"fresh_worker\":true}", site), 0);
+	refused("{\"fresh_worker\":false}", site, "policy.fresh_worker: is locked");
+	refused("{\"share_image\":true}", site, "policy.share_image: is locked");
+}
+
 static void locked_limits_cannot_even_be_tightened(void **state)
 {
 	static const char site[] = "{\"locked\":{\"limits\":{\"wall_ms\":4000}}}";
@@ -411,6 +427,7 @@ int main(void)
 		T(wishes_over_maxima_are_refused_with_the_message),
 		T(the_default_cpu_follows_the_lowered_wall),
 		T(locked_members_have_one_value),
+		T(sharing_can_be_locked),
 		T(locked_limits_cannot_even_be_tightened),
 		T(the_output_mode_can_be_fixed),
 		T(floors_add_up),

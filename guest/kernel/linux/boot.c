@@ -90,7 +90,7 @@ int kernel_mount_all(struct kernel *kernel, const void *image, uint64_t image_by
 	if (!error)
 		error = synth_mount(vfs);
 	if (!error)
-		error = tmpfs_mount(vfs, "/tmp", 01777);
+		error = tmpfs_mount_over(vfs, "/tmp", 01777);
 	if (!error)
 		error = tmpfs_mount(vfs, "/sandbox", 0755);
 	if (!error)
@@ -179,6 +179,8 @@ static void fill_aux(struct kernel *kernel, struct stack *stack, const struct pr
 	add_aux(stack, AT_HWCAP2, kernel->boot->hwcap2);
 	add_aux(stack, AT_CLKTCK, CLOCK_TICKS);
 	add_aux(stack, AT_EXECFN, stack->strings[0]);
+	if (kernel->vdso)
+		add_aux(stack, AT_SYSINFO_EHDR, kernel->vdso);
 	add_aux(stack, AT_NULL, 0);
 }
 

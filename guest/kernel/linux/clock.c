@@ -21,6 +21,22 @@ void clock_rebase(struct kernel *kernel)
 		return;
 	kernel->told_base_tsc = told;
 	kernel->base_tsc = cpu_ticks();
+	clock_publish(kernel);
+}
+
+void clock_publish(const struct kernel *kernel)
+{
+	const struct guest_clock *clock = current_clock(kernel);
+
+	if (!kernel->published)
+		return;
+	*kernel->published = (struct published_clock){
+		.sequence = kernel->published->sequence + 1,
+		.base_ticks = kernel->base_tsc,
+		.multiplier = clock->multiplier,
+		.steady_base_ns = clock->monotonic_base_ns,
+		.wall_base_ns = clock->realtime_base_ns,
+	};
 }
 
 static uint64_t since_base(const struct kernel *kernel, const struct guest_clock *clock)

@@ -14,6 +14,7 @@
 static struct kernel kernel;
 static uint8_t heap_bytes[KERNEL_HEAP_BYTES] __attribute__((aligned(4096)));
 uint64_t current_frame_end;
+extern const uint8_t vdso_image[PAGE_BYTES]; /* made by vdso/embed.py */
 
 enum {
 	VECTOR_DIVIDE = 0,
@@ -52,6 +53,19 @@ static void set_up_memory(const struct boot_info *boot)
 	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE + MAIN_STACK_BYTES);
 }
 
+/* A program without it asks by system calls. */
+static void map_vdso(void)
+{
+	int64_t at = mm_map(&kernel.mm, 0, sizeof(vdso_image), LX_PROT_READ | LX_PROT_EXEC,
+			    LX_MAP_PRIVATE | LX_MAP_ANONYMOUS);
+
+	check(at < 0, "boot: no memory for the vDSO");
+	memcpy(pointer_of((uint64_t)at), vdso_image, sizeof(vdso_image));
+	kernel.vdso = (uint64_t)at;
+	kernel.published = pointer_of(GUEST_CLOCK);
+	clock_publish(&kernel);
+}
+
 struct guest_registers *kernel_boot(void)
 {
 	const struct boot_info *boot = pointer_of(GUEST_BOOT_INFO);
@@ -63,6 +77,7 @@ struct guest_registers *kernel_boot(void)
 	check(kernel_mount_all(&kernel, pointer_of(GUEST_IMAGE_BASE), boot->image_bytes),
 	      "boot: the image is no file system, or lacks /dev, /proc, /tmp or /sandbox");
 	check(kernel_open_streams(&kernel), "boot: the standard descriptors cannot be opened");
+	map_vdso();
 	check(kernel_start_program(&kernel),
 	      "boot: the interpreter cannot be loaded from the image");
 	return resume();

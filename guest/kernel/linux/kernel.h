@@ -10,6 +10,7 @@
 #define PSB_KERNEL_KERNEL_H
 
 #include "../abi.h"
+#include "../vdso/clock.h"
 #include "../vfs/file.h"
 #include "../vfs/vfs.h"
 #include "mm.h"
@@ -91,8 +92,10 @@ struct kernel {
 	struct epoll *epolls; /* all, linked */
 	const struct boot_info *boot;
 	const struct run_info *run;
-	uint64_t told_base_tsc; /* of the clock that the VMM set last */
-	uint64_t base_tsc;      /* our counter at that moment */
+	uint64_t told_base_tsc;            /* of the clock that the VMM set last */
+	uint64_t base_tsc;                 /* our counter at that moment */
+	struct published_clock *published; /* for the vDSO, or NULL */
+	uint64_t vdso;                     /* where it is mapped, or 0 */
 	struct comm *comm;
 	uint8_t *output;
 	uint64_t generation;
@@ -150,6 +153,7 @@ int user_get_string(struct kernel *kernel, char *to, uint64_t address, uint64_t 
 uint64_t clock_ns(struct kernel *kernel, enum clock_kind kind);
 uint64_t clock_cpu_ns(struct kernel *kernel);
 void clock_rebase(struct kernel *kernel); /* after a host call that may have set the clock */
+void clock_publish(const struct kernel *kernel);
 /* 0 or -EINVAL; ns are saturated. */
 int clock_get_timespec(struct kernel *kernel, uint64_t address, uint64_t *ns);
 /* NEVER_NS for address 0, else the steady moment so far from now. */

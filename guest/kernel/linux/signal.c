@@ -3,8 +3,8 @@
  *
  * Theory of operation: a signal waits in the thread's or the process's set until a thread that does
  * not block it is about to return to user code; then its frame is built (sigframe.c) or the run
- * ends. An ignored signal is dropped when sent. There is no job control: the stopping signals are
- * ignored.
+ * ends. An ignored signal is dropped when sent. There is no job control: nobody could continue what
+ * stops, so SIGSTOP means to wait for the limit, and the stopping signals of a terminal are ignored.
  * Trust boundary: numbers are checked by the system calls; handlers' addresses are jumped to in
  * user code, where they do what the program could do anyway.
  */
@@ -12,9 +12,9 @@
 
 #define NEVER_BLOCKED (signal_bit(LX_SIGKILL) | signal_bit(LX_SIGSTOP))
 #define IGNORED_BY_DEFAULT                                                                         \
-	(signal_bit(LX_SIGCHLD) | signal_bit(LX_SIGCONT) | signal_bit(LX_SIGSTOP) |                \
-	 signal_bit(LX_SIGTSTP) | signal_bit(LX_SIGTTIN) | signal_bit(LX_SIGTTOU) |                \
-	 signal_bit(LX_SIGURG) | signal_bit(LX_SIGWINCH))
+	(signal_bit(LX_SIGCHLD) | signal_bit(LX_SIGCONT) | signal_bit(LX_SIGTSTP) |                \
+	 signal_bit(LX_SIGTTIN) | signal_bit(LX_SIGTTOU) | signal_bit(LX_SIGURG) |                 \
+	 signal_bit(LX_SIGWINCH))
 #define SYSCALL_INSTRUCTION_BYTES 2
 
 static bool is_ignored(const struct kernel *kernel, uint32_t number)
@@ -128,6 +128,13 @@ static void run_handler(struct kernel *kernel, uint32_t number, const struct sig
 		kernel->signals.actions[number - 1].handler = LX_SIG_DFL;
 }
 
+/* All threads; the host ends it. */
+__attribute__((noreturn)) static void stop_for_good(struct kernel *kernel)
+{
+	for (;;)
+		host_wait(kernel, NEVER_NS);
+}
+
 void signal_deliver(struct kernel *kernel)
 {
 	struct thread *thread = kernel->current;
@@ -137,6 +144,8 @@ void signal_deliver(struct kernel *kernel)
 	while ((number = take_next(kernel, &cause)) > 0) {
 		if (is_ignored(kernel, number))
 			continue;
+		if (number == LX_SIGSTOP)
+			stop_for_good(kernel);
 		if (kernel->signals.actions[number - 1].handler == LX_SIG_DFL)
 			host_exit(kernel, EXIT_SIGNAL, number, cause.address);
 		run_handler(kernel, number, &cause);

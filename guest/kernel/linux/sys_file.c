@@ -118,8 +118,9 @@ static bool must_wait(const struct transfer *transfer, uint64_t all, uint64_t wa
 		return false;
 	if (transfer->error == -EAGAIN && all == 0)
 		return true;
-	return transfer->writes && !transfer->file->ops->seekable && all < wanted &&
-	       (transfer->error == 0 || transfer->error == -EAGAIN);
+	if (!transfer->writes || all >= wanted || (transfer->error && transfer->error != -EAGAIN))
+		return false;
+	return transfer->file->ops && !transfer->file->ops->seekable; /* a directory has no ops */
 }
 
 static int64_t finish(struct kernel *kernel, struct transfer *transfer, uint64_t wanted)

@@ -282,3 +282,42 @@ int tmpfs_mount(struct vfs *vfs, const char *path, uint32_t mode)
 	vfs->mounts[vfs->mount_count++] = (struct mount){walk.node, tmpfs_node(root)};
 	return 0;
 }
+
+static int show_through(struct vfs *vfs, struct node below, struct node dir,
+			const struct dir_entry *entry)
+{
+	struct mount mount;
+	int error = below.ops->lookup(vfs, below, entry->name, entry->name_len, &mount.root);
+
+	if (error || !node_is_dir(vfs, mount.root))
+		return error;
+	if (vfs->mount_count == VFS_MAX_MOUNTS)
+		return -ENOSPC;
+	error = tmpfs_create(vfs, dir, entry->name, entry->name_len, LX_S_IFDIR | 0755, NULL,
+			     &mount.at);
+	if (!error)
+		vfs->mounts[vfs->mount_count++] = mount;
+	return error;
+}
+
+int tmpfs_mount_over(struct vfs *vfs, const char *path, uint32_t mode)
+{
+	struct dir_entry entry = {.cookie = 0};
+	struct walk walk;
+	struct node dir;
+	int error = path_walk(vfs, vfs->root, path, 0, &walk);
+
+	if (!error)
+		error = tmpfs_mount(vfs, path, mode);
+	if (error)
+		return error;
+	dir = vfs->mounts[vfs->mount_count - 1].root;
+	for (;;) {
+		error = walk.node.ops->list(vfs, walk.node, entry.cookie, &entry);
+		if (error <= 0)
+			return error;
+		error = show_through(vfs, walk.node, dir, &entry);
+		if (error)
+			return error;
+	}
+}

@@ -16,7 +16,7 @@
 
 #define VFS_NAME_MAX 255u
 #define VFS_PATH_MAX 4096u
-#define VFS_MAX_MOUNTS 6u
+#define VFS_MAX_MOUNTS 8u
 
 struct vfs;
 struct file;
@@ -171,6 +171,9 @@ static inline void vfs_notify(struct vfs *vfs, const void *object)
 int image_mount(struct vfs *vfs, const void *bytes, uint64_t len); /* becomes the root */
 int tmpfs_mount(struct vfs *vfs, const char *path, uint32_t mode);
 int synth_mount(struct vfs *vfs); /* /dev and /proc */
+/* Mounts a tmpfs, and on top of it each directory that the file system below has there: a virtual
+ * environment in /tmp stays visible. */
+int tmpfs_mount_over(struct vfs *vfs, const char *path, uint32_t mode);
 extern const struct fs_ops image_ops;
 extern const struct fs_ops tmpfs_ops;
 extern const struct fs_ops synth_ops;

@@ -10,12 +10,12 @@ extern const struct engine_ops microvm_engine;
 
 const struct engine_ops microvm_engine = {
 	.name = "microvm",
-	.on_request = true,
 	.probe = microvm_probe,
 	.plan = microvm_plan,
 	.template_open = microvm_template_open,
 	.turn = microvm_turn,
 	.template_fd = microvm_template_fd,
+	.progress = microvm_progress,
 	.prepare = microvm_prepare,
 	.state = microvm_state,
 	.start = microvm_start,

@@ -25,6 +25,7 @@ static uint32_t action_of(enum psb_image_action action)
 	case PSB_IMAGE_REBUILD: return VMM_REBUILD;
 	case PSB_IMAGE_LIST: return VMM_LIST;
 	case PSB_IMAGE_VERIFY: return VMM_VERIFY;
+	case PSB_IMAGE_PRUNE: return VMM_PRUNE;
 	}
 	return VMM_SERVE;
 }
@@ -59,11 +60,15 @@ static int configure(const struct psb_options *options, const char *libexec,
 {
 	char python[] = "/usr/bin/python3";
 	char nothing[] = "";
-	struct plan plan = {.rung = "A", .pool_size = 1, .single_use = true};
+	struct plan plan = {.pool_size = 1, .single_use = true};
+	struct engine_probe probe;
 	auto_free char *wished = options->python ? strdup(options->python) : NULL;
 	auto_free char *preload = options->preload ? strdup(options->preload) : NULL;
 	auto_free char *parts = strdup(libexec);
 
+	/* The process that boots is caged by what the host has; for the other actions it is no matter. */
+	microvm_probe(NULL, &probe);
+	memcpy(plan.rung, probe.available ? probe.rung : "C", 2);
 	plan.python = wished ? wished : python;
 	plan.preload = preload ? preload : nothing;
 	plan.libexec = parts;

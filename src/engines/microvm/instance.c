@@ -184,6 +184,7 @@ static void end_of_dead(struct engine_instance *instance)
 	instance->evidence = (struct evidence){
 		.ended = true,
 		.instance_lost = !instance->stopped,
+		.oom_killed = vm->oom_killed,
 		.wall_us = clock_us() - instance->start_us,
 	};
 	if (vm->cpu_us_total > vm->cpu_us_ready)

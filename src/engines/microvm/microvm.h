@@ -24,7 +24,8 @@ struct vm {
 	int command_fd;      /* write end */
 	int command_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	int event_fd;
-	bool gone; /* its process is dead; events may be left in the pipe */
+	bool gone;       /* its process is dead; events may be left in the pipe */
+	bool oom_killed; /* ... for its memory, by the kernel */
 	uint64_t cpu_us_ready;
 	uint64_t cpu_us_total; /* once it is gone */
 	struct events events;
@@ -38,10 +39,12 @@ struct engine_template {
 	int epoll_fd; /* control_fd and all event pipes */
 	uint32_t slots;
 	uint32_t next_generation;
-	bool single_use;
+	bool single_use; /* a worker serves one execution */
 	struct vm_limits limits;
 	bool dead;
 	char dead_text[MICROVM_TEXT_BYTES];
+	bool progressed;
+	char progress_text[MICROVM_TEXT_BYTES];
 	bool files_seen;
 	int files_fd; /* of the supervisor's file system for guests' files, or -1 */
 	struct vm vms[MICROVM_MAX_SLOTS];
@@ -77,6 +80,7 @@ int microvm_template_open(const struct plan *plan, struct engine_template **out,
 			  struct psb_error *err);
 int microvm_turn(struct engine_template *tmpl, struct psb_error *err);
 int microvm_template_fd(const struct engine_template *tmpl);
+const char *microvm_progress(struct engine_template *tmpl);
 void microvm_template_close(struct engine_template *tmpl);
 void microvm_template_abandon(struct engine_template *tmpl);
 struct vm_limits microvm_limits(const struct psb_limits *limits);

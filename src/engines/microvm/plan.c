@@ -1,15 +1,15 @@
 /*
  * What this host offers the engine and what each control is worth. The wall is the virtual machine;
  * what the guest kernel keeps is `runtime` and never counts, where it has no harder bound outside.
+ * The application's process does not open /dev/kvm: what it can do is asked by the supervisor.
  * Trust boundary: facts come from the kernel; a forced rung (tests) can only lower what is used.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "../../../guest/kernel/abi.h"
@@ -22,55 +22,49 @@
 
 #define BOOT_MEMORY_BYTES (UINT64_C(1) << 30)
 
-static bool lacks_capability(int kvm_fd, const char **name)
-{
-	static const struct {
-		unsigned long number;
-		const char *name;
-	} wanted[] = {
-		{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
-		{KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM"},
-		{KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"},
-		{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-		{KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER"},
-		{KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2"},
-	};
+/* The first Linux whose KVM has all that the VMM asks of it (vmm/machine.c asks itself). */
+#define LINUX_MAJOR 5
+#define LINUX_MINOR 10
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		*name = wanted[i].name;
-		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, wanted[i].number) <= 0)
-			return true;
-	}
-	return false;
+static bool is_old_linux(char *missing, size_t room)
+{
+	struct utsname host;
+	char *rest = NULL;
+	long major;
+	long minor;
+
+	if (uname(&host) < 0)
+		return false;
+	major = strtol(host.release, &rest, 10);
+	minor = rest && *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
+	if (major > LINUX_MAJOR || (major == LINUX_MAJOR && minor >= LINUX_MINOR))
+		return false;
+	(void)snprintf(missing, room,
+		       "Linux %.64s: its KVM is too old, Linux %d.%d or newer is needed",
+		       host.release, LINUX_MAJOR, LINUX_MINOR);
+	return true;
 }
 
+/* Asks for the rights only: the application's process opens no KVM. */
 static bool probe_kvm(char *missing, size_t room)
 {
-	auto_fd fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	const char *name = NULL;
+	bool there = faccessat(AT_FDCWD, "/dev/kvm", R_OK | W_OK, AT_EACCESS) == 0;
 
-	if (fd < 0 && errno == ENOENT)
+	if (!there && errno == ENOENT)
 		(void)snprintf(missing, room,
 			       "there is no /dev/kvm: load the kvm module of this processor, or "
 			       "give the container or virtual machine that device");
-	else if (fd < 0)
+	else if (!there)
 		(void)snprintf(missing, room,
 			       "/dev/kvm: %s: give this user read and write access (on Debian: "
 			       "adduser USER kvm)",
 			       strerror(errno));
-	else if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		(void)snprintf(missing, room, "/dev/kvm speaks another version of its interface");
-	else if (lacks_capability(fd, &name))
-		(void)snprintf(missing, room, "this KVM lacks %s: Linux 5.10 or newer is needed",
-			       name);
-	else
-		return true;
-	return false;
+	return there && !is_old_linux(missing, room);
 }
 
 static char choose_rung(const struct host_facts *facts, const char *forced)
 {
-	char best = facts->namespaces ? 'A' : 'C';
+	char best = !facts->namespaces ? 'C' : facts->cgroups ? 'A' : 'B';
 
 	if (!facts->seccomp)
 		return '-';
@@ -87,12 +81,31 @@ static void set(struct plan *plan, enum plan_control control, enum control_by by
 	(void)snprintf(plan->controls[control].how, sizeof(plan->controls[control].how), "%s", how);
 }
 
-static void set_controls(struct plan *plan, bool nested)
+/* Comma-separated mechanisms, the second of which is there or not. */
+static void set_with(struct plan *plan, enum plan_control control, const char *how, bool more,
+		     const char *what)
 {
-	set(plan, CONTROL_memory, BY_HYPERVISOR, "memory-slots");
+	char text[sizeof(plan->controls[0].how)];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", how, more ? "," : "", more ? what : "");
+	set(plan, control, BY_HYPERVISOR, text);
+}
+
+static bool is_fresh(const struct plan *plan)
+{
+	return plan->single_use || plan->fresh_worker;
+}
+
+/* `rung`: A has control groups and namespaces, B namespaces, the others neither. */
+static void set_controls(struct plan *plan, char rung)
+{
+	bool groups = rung == 'A';
+	bool nested = rung <= 'B';
+
+	set_with(plan, CONTROL_memory, "memory-slots", groups, "worker-cgroup");
 	set(plan, CONTROL_cpu, BY_HYPERVISOR, "vcpu-timer");
 	set(plan, CONTROL_wall, BY_HYPERVISOR, "vcpu-timer");
-	set(plan, CONTROL_processes, BY_HYPERVISOR, "one-vcpu");
+	set_with(plan, CONTROL_processes, "one-vcpu", groups, "worker-cgroup");
 	set(plan, CONTROL_filesystem, BY_HYPERVISOR, "read-only-image");
 	set(plan, CONTROL_workspace, BY_HYPERVISOR, "guest-memory,memory-slots");
 	set(plan, CONTROL_network, BY_HYPERVISOR, "no-device");
@@ -103,24 +116,32 @@ static void set_controls(struct plan *plan, bool nested)
 	set(plan, CONTROL_identity, BY_HYPERVISOR,
 	    nested ? "virtual-machine,user-namespace" : "virtual-machine");
 	set(plan, CONTROL_devices, BY_HYPERVISOR, "no-device");
-	set(plan, CONTROL_host_memory, BY_HYPERVISOR,
-	    nested ? "virtual-machine,separate-process,namespaces"
-		   : "virtual-machine,separate-process");
-	set(plan, CONTROL_state_reset, BY_HYPERVISOR, "snapshot-restore");
+	set_with(plan, CONTROL_host_memory,
+		 nested ? "virtual-machine,separate-process,namespaces"
+			: "virtual-machine,separate-process",
+		 plan->unshared_image, "private-image");
+	set(plan, CONTROL_state_reset, BY_HYPERVISOR,
+	    is_fresh(plan) ? "fresh-machine" : "snapshot-restore");
 	set(plan, CONTROL_imports, plan->import_mode == IMPORTS_OFF ? BY_ABSENT : BY_ADVISORY,
 	    plan->import_mode == IMPORTS_OFF ? "" : "import-hook");
 	plan->walls = WALL_HYPERVISOR | WALL_OWN_WORKER;
 	if (nested)
 		plan->walls |= WALL_JAILED_WORKER | WALL_NAMESPACES;
-	if (plan->single_use)
+	if (nested && geteuid() == 0)
+		plan->walls |= WALL_OWN_UID;
+	if (groups)
+		plan->walls |= WALL_CGROUP;
+	if (is_fresh(plan))
 		plan->walls |= WALL_FRESH_WORKER;
+	if (plan->unshared_image)
+		plan->walls |= WALL_UNSHARED_PAGES;
 }
 
-static int level_at(bool nested)
+static int level_at(char rung)
 {
 	struct plan plan = {.level = 0};
 
-	set_controls(&plan, nested);
+	set_controls(&plan, rung);
 	return level_by_table(&plan);
 }
 
@@ -136,7 +157,7 @@ void microvm_probe(const char *forced_rung, struct engine_probe *out)
 	rung = choose_rung(&facts, forced_rung);
 	out->rung[0] = rung;
 	out->available = rung != '-';
-	out->level = out->available ? level_at(rung <= 'B') : 0;
+	out->level = out->available ? level_at(rung) : 0;
 	if (!out->available)
 		(void)snprintf(out->missing, sizeof(out->missing),
 			       "seccomp or rung %.8s is missing", forced_rung ? forced_rung : "");
@@ -145,6 +166,9 @@ void microvm_probe(const char *forced_rung, struct engine_probe *out)
 			out->missing, sizeof(out->missing),
 			"user namespaces cannot be made: a worker is cut off by seccomp only; "
 			"allow them (sysctl user.max_user_namespaces)");
+	else if (!facts.cgroups)
+		(void)snprintf(out->missing, sizeof(out->missing), "control groups: %s",
+			       facts.cgroup_missing);
 }
 
 static int check_memory(const struct psb_limits *limits, struct psb_error *err)
@@ -163,14 +187,13 @@ static int check_memory(const struct psb_limits *limits, struct psb_error *err)
 int microvm_plan(struct plan *plan, struct psb_error *err)
 {
 	struct python_layout layout;
-	bool nested = plan->rung[0] == 'A' || plan->rung[0] == 'B';
 	int rc = python_layout_find(plan->python, &layout, err);
 
 	if (rc == 0)
 		rc = check_memory(&plan->limits, err);
 	if (rc < 0)
 		return rc;
-	set_controls(plan, nested);
+	set_controls(plan, plan->rung[0]);
 	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
 	return 0;
 }
@@ -227,7 +250,10 @@ int microvm_configure(const struct plan *plan, struct vmm_config *config, struct
 	if (config->slots > MICROVM_MAX_SLOTS)
 		config->slots = MICROVM_MAX_SLOTS;
 	config->single_use = plan->single_use;
+	config->fresh_worker = plan->fresh_worker;
+	config->unshared_image = plan->unshared_image;
 	config->namespaces = plan->rung[0] == 'A' || plan->rung[0] == 'B';
+	config->control_groups = plan->rung[0] == 'A';
 	config->limits = microvm_limits(&plan->limits);
 	memcpy(config->python, layout.executable, sizeof(config->python));
 	memcpy(config->python_prefix, layout.prefix, sizeof(config->python_prefix));

@@ -36,6 +36,7 @@ enum vmm_action {
 	VMM_REBUILD,   /* build it anew */
 	VMM_LIST,      /* tell of every image in the store */
 	VMM_VERIFY,    /* ... and read all of it */
+	VMM_PRUNE,     /* remove images that are of no use any more */
 };
 
 /* First message to the supervisor. */
@@ -43,9 +44,11 @@ struct vmm_config {
 	uint32_t version;
 	uint32_t slots;
 	uint32_t single_use;
-	uint32_t namespaces; /* cut the workers off by namespaces */
-	uint32_t action;     /* enum vmm_action */
-	uint32_t reserved;
+	uint32_t namespaces;     /* cut the workers off by namespaces */
+	uint32_t action;         /* enum vmm_action */
+	uint32_t fresh_worker;   /* a worker serves one execution and has run no other */
+	uint32_t unshared_image; /* a worker has copies of snapshot and image for itself */
+	uint32_t control_groups; /* a group with a memory and a pids wall for each worker */
 	struct vm_limits limits;
 	char python[MICROVM_PATH_BYTES];
 	char python_prefix[MICROVM_PATH_BYTES];
@@ -76,7 +79,9 @@ struct vmm_reply {
 	uint32_t slot;
 	uint32_t generation;
 	int32_t signal_number; /* VMM_GONE: what ended the worker, 0 if it ended itself */
-	uint64_t cpu_us;       /* VMM_GONE: of the worker's whole life */
+	uint32_t oom_killed;   /* VMM_GONE: the worker met its control group's memory wall */
+	uint32_t reserved;
+	uint64_t cpu_us; /* VMM_GONE: of the worker's whole life */
 	char text[MICROVM_TEXT_BYTES];
 };
 

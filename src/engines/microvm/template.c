@@ -48,7 +48,7 @@ static int start(struct engine_template *tmpl, const struct plan *plan, struct p
 		return rc;
 	tmpl->slots = config->slots;
 	tmpl->limits = config->limits;
-	tmpl->single_use = plan->single_use;
+	tmpl->single_use = plan->single_use || plan->fresh_worker;
 	rc = orphan_start(plan->libexec, "pysandbox-vmm", "microvm", config, sizeof(*config),
 			  &tmpl->control_fd, err);
 	if (rc < 0)
@@ -98,6 +98,7 @@ static void on_gone(struct engine_template *tmpl, const struct vmm_reply *messag
 	if (vm->state == VM_FREE || vm->generation != message->generation)
 		return;
 	vm->gone = true;
+	vm->oom_killed = message->oom_killed != 0;
 	vm->cpu_us_total = message->cpu_us;
 	if (vm->instance)
 		instance_on_gone(vm->instance);
@@ -114,6 +115,20 @@ static void on_files(struct engine_template *tmpl, int *fd)
 	if (tmpl->files_fd < 0)
 		tmpl->files_fd = take_fd(*fd);
 	tmpl->files_seen = true;
+}
+
+static void on_progress(struct engine_template *tmpl, const char *text)
+{
+	(void)snprintf(tmpl->progress_text, sizeof(tmpl->progress_text), "%.399s", text);
+	tmpl->progressed = true;
+}
+
+const char *microvm_progress(struct engine_template *tmpl)
+{
+	bool news = tmpl->progressed;
+
+	tmpl->progressed = false;
+	return news ? tmpl->progress_text : NULL;
 }
 
 /* Takes all that is there. Returns why there is no more. */
@@ -133,6 +148,8 @@ static int take_messages(struct engine_template *tmpl)
 			on_files(tmpl, &fd);
 		else if (rc >= 0 && message.type == VMM_FAILED)
 			die(tmpl, message.text);
+		else if (rc >= 0 && message.type == VMM_PROGRESS)
+			on_progress(tmpl, message.text);
 	} while (rc >= 0 || rc == FDPASS_SIZE);
 	return rc;
 }

@@ -10,6 +10,7 @@ extern const struct engine_ops native_engine;
 
 const struct engine_ops native_engine = {
 	.name = "native",
+	.level_most = 7,
 	.probe = native_probe,
 	.plan = native_plan,
 	.template_open = native_template_open,

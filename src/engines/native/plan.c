@@ -168,6 +168,10 @@ int native_plan(struct plan *plan, struct psb_error *err)
 	if (rung < 'A' || rung > 'D')
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0, "native: there is no rung %.7s",
 				plan->rung);
+	if (plan->unshared_image)
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+				"native: instances share their template's pages, which the policy "
+				"forbids (share_image false); use the microvm engine");
 	describe(plan, rung, geteuid() == 0, jail_landlock_abi());
 	(void)snprintf(plan->python_version, sizeof(plan->python_version), "%s", layout.version);
 	return 0;

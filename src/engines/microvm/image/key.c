@@ -1,12 +1,14 @@
 /*
  * Theory of operation: what an image depends on is too large to be read at every start, so its
  * identity is taken instead: path, size, time and inode of the files and directories that change
- * whenever something in them is installed, removed or upgraded. The snapshot depends besides on the
+ * whenever something in them is installed, removed or upgraded. Our own small parts are read, so
+ * that installations of the same build share an image. The snapshot depends besides on the
  * modules to preload, on the kernel and on what KVM lets the guest see of the processor.
  * Trust boundary: none; the host's own files. Whoever can change these without a trace owns the
  * host's Python as well.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "../../../../guest/kernel/abi.h"
 #include "core/cleanup.h"
@@ -23,7 +26,7 @@
 #include "store.h"
 
 #define MAX_CPUID_ENTRIES 256u
-#define FORMAT "pysandbox microvm image 4"
+#define FORMAT "pysandbox microvm image 5"
 
 static void add_text(struct sha256 *hash, const char *text)
 {
@@ -45,6 +48,22 @@ static void add_file(struct sha256 *hash, const char *path)
 	sha256_update(hash, facts, sizeof(facts));
 }
 
+/* Of a part of ours: its bytes, wherever it lies. A missing one will be an error of the build. */
+static void add_part(struct sha256 *hash, const char *folder, const char *name)
+{
+	char path[2 * MICROVM_PATH_BYTES];
+	uint8_t bytes[64u << 10];
+	auto_fd fd = -1;
+	ssize_t n = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	add_text(hash, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0)
+		sha256_update(hash, bytes, (size_t)n);
+	add_text(hash, fd < 0 || n < 0 ? "?" : "");
+}
+
 __attribute__((format(printf, 2, 3))) static void add_path(struct sha256 *hash, const char *format,
 							   ...)
 {
@@ -59,9 +78,9 @@ __attribute__((format(printf, 2, 3))) static void add_path(struct sha256 *hash, 
 
 static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
 {
-	static const char *const parts[] = {"psb_start.py",  "psb_boot.py",    "psb_run.py",
-					    "psb_errors.py", "psb_imports.py", "psb_values.py",
-					    "psb_warm.py",   "_psb.abi3.so"};
+	static const char *const parts[] = {
+		"psb/psb_start.py",   "psb/psb_boot.py",   "psb/psb_run.py",  "psb/psb_errors.py",
+		"psb/psb_imports.py", "psb/psb_values.py", "psb/psb_warm.py", "psb/_psb.abi3.so"};
 	const char *version = config->python_version;
 
 	add_text(hash, FORMAT);
@@ -77,7 +96,7 @@ static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
 		add_path(hash, "%s/lib/python%s/site-packages", config->venv, version);
 	}
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		add_path(hash, "%s/psb/%s", config->libexec, parts[i]);
+		add_part(hash, config->libexec, parts[i]);
 }
 
 static int add_processor(struct sha256 *hash, int kvm_fd, struct psb_error *err)
@@ -117,7 +136,7 @@ int store_keys(const struct vmm_config *config, int kvm_fd, uint8_t image_key[32
 	sha256_final(&hash, image_key);
 	sha256_init(&hash);
 	sha256_update(&hash, image_key, 32);
-	add_path(&hash, "%s/pysandbox-guest-kernel", config->libexec);
+	add_part(&hash, config->libexec, "pysandbox-guest-kernel");
 	add_path(&hash, "%s/pysandbox-vmm", config->libexec);
 	add_text(&hash, config->preload);
 	(void)uname(&system);

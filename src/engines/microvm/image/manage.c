@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../vmm/snapshot.h"
@@ -67,12 +68,19 @@ static int load(int dir_fd, const char *name, struct snapshot *snapshot, struct 
 	return snapshot_load(snapshot, snapshot->snapshot_fd, snapshot->image_fd, err);
 }
 
-static void describe(const char *name, const struct snapshot_header *header, bool verified,
+static void describe(const char *name, const struct snapshot *snapshot, bool verified,
 		     char text[MICROVM_TEXT_BYTES])
 {
-	(void)snprintf(text, MICROVM_TEXT_BYTES, "%s  %llu+%llu MiB  %.120s%s%.120s%s", name,
-		       (unsigned long long)(header->image_bytes >> 20),
-		       (unsigned long long)((header->memory_end - GUEST_PROGRAM_BASE) >> 20),
+	const struct snapshot_header *header = &snapshot->header;
+	char used[sizeof("2000-12-31")] = "?";
+	struct tm parts;
+	struct stat st;
+
+	if (fstat(snapshot->snapshot_fd, &st) == 0 && gmtime_r(&st.st_mtim.tv_sec, &parts))
+		(void)strftime(used, sizeof(used), "%Y-%m-%d", &parts);
+	(void)snprintf(text, MICROVM_TEXT_BYTES, "%s  %llu+%llu MiB  used %s  %.120s%s%.120s%s",
+		       name, (unsigned long long)(header->image_bytes >> 20),
+		       (unsigned long long)((header->memory_end - GUEST_PROGRAM_BASE) >> 20), used,
 		       header->python, header->preload[0] ? "  preloads " : "", header->preload,
 		       verified ? "  verified" : "");
 }
@@ -90,7 +98,7 @@ static int tell_one(int dir_fd, const char *name, bool verify, store_progress_fn
 	if (rc == 0 && verify)
 		rc = check_image(name, snapshot, err);
 	if (rc == 0) {
-		describe(name, &snapshot->header, verify, text);
+		describe(name, snapshot, verify, text);
 		tell(context, text);
 	}
 	close_fd(&snapshot->image_fd);

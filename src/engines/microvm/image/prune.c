@@ -1,29 +1,47 @@
 /*
- * Theory of operation: an upgraded package makes a new image and leaves the old one behind. After a
- * build only the newest few of each kind stay; whoever has one of the others open keeps it, and
- * whoever needs it again builds it again.
+ * Theory of operation: an upgraded package makes a new image and leaves the old one behind. So does
+ * every list of modules. After a build only the most recently used few stay, and nothing that was
+ * not used for a month; `image prune` also takes all but the newest snapshot for each interpreter
+ * and list of modules. A file-system image goes with its last snapshot. Whoever has one of them
+ * open keeps it, and whoever needs it again builds it again.
  * Trust boundary: as store.c; only names of our own pattern are touched, in our own directory.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "../vmm/snapshot.h"
 #include "core/cleanup.h"
+#include "core/error.h"
+#include "core/sha256.h"
 #include "store.h"
 
 #define MAX_ENTRIES 256u
+#define KEEP_IMAGES 4u
+#define KEEP_SNAPSHOTS 16u
+#define UNUSED_S (INT64_C(30) * 24 * 3600)
 
 struct entry {
 	char name[64];
-	int64_t mtime_ns;
+	int64_t used_s;
+	uint64_t bytes;
+	bool keep;
+	char image[64];      /* of a snapshot: the other file; "" if its header cannot be used */
+	uint8_t purpose[32]; /* of a snapshot: hash of interpreter and modules */
 };
 
 struct listing {
-	struct entry entries[MAX_ENTRIES];
-	size_t count;
+	struct entry snapshots[MAX_ENTRIES];
+	size_t snapshot_count;
+	struct entry images[MAX_ENTRIES];
+	size_t image_count;
 };
 
 static bool matches(const char *name, const char *prefix, const char *suffix)
@@ -35,16 +53,43 @@ static bool matches(const char *name, const char *prefix, const char *suffix)
 	       strcmp(name + len - strlen(suffix), suffix) == 0;
 }
 
-static void note(struct listing *listing, int dir_fd, const char *name)
+static bool is_text(const char *text, size_t room)
 {
-	struct entry *entry = &listing->entries[listing->count];
+	return memchr(text, '\0', room) != NULL;
+}
+
+static void read_purpose(struct entry *entry, int dir_fd)
+{
+	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
+	auto_fd fd = openat(dir_fd, entry->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct sha256 hash;
+
+	if (!header || fd < 0 ||
+	    pread(fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
+	    header->magic != SNAPSHOT_MAGIC || header->version != SNAPSHOT_VERSION ||
+	    !is_text(header->image_name, sizeof(header->image_name)) ||
+	    !is_text(header->python, sizeof(header->python)) ||
+	    !is_text(header->preload, sizeof(header->preload)))
+		return;
+	memcpy(entry->image, header->image_name, sizeof(entry->image));
+	sha256_init(&hash);
+	sha256_update(&hash, header->python, strlen(header->python) + 1);
+	sha256_update(&hash, header->preload, strlen(header->preload) + 1);
+	sha256_final(&hash, entry->purpose);
+}
+
+static void note(struct entry entries[MAX_ENTRIES], size_t *count, int dir_fd, const char *name)
+{
+	struct entry *entry = &entries[*count];
 	struct stat st;
 
-	if (listing->count == MAX_ENTRIES || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (*count == MAX_ENTRIES || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode))
 		return;
 	memcpy(entry->name, name, strlen(name) + 1);
-	entry->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	listing->count++;
+	entry->used_s = st.st_mtim.tv_sec;
+	entry->bytes = (uint64_t)st.st_blocks * 512;
+	(*count)++;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -52,28 +97,131 @@ static int newest_first(const void *a, const void *b)
 	const struct entry *left = a;
 	const struct entry *right = b;
 
-	return (right->mtime_ns > left->mtime_ns) - (right->mtime_ns < left->mtime_ns);
+	return (right->used_s > left->used_s) - (right->used_s < left->used_s);
 }
 
-void store_prune(int dir_fd, const char *prefix, const char *suffix, size_t keep)
+static DIR *open_listing(int dir_fd)
 {
-	auto_free struct listing *listing = calloc(1, sizeof(*listing));
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *entry;
 
 	if (!dir)
 		close_fd(&fd);
-	if (!dir || !listing) {
-		if (dir)
-			(void)closedir(dir);
-		return;
+	return dir;
+}
+
+static bool gather(struct listing *listing, int dir_fd)
+{
+	DIR *dir = open_listing(dir_fd);
+	const struct dirent *entry;
+
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir))) {
+		if (matches(entry->d_name, "vm-", ".snap"))
+			note(listing->snapshots, &listing->snapshot_count, dir_fd, entry->d_name);
+		else if (matches(entry->d_name, "fs-", ".img"))
+			note(listing->images, &listing->image_count, dir_fd, entry->d_name);
 	}
-	while ((entry = readdir(dir)))
-		if (matches(entry->d_name, prefix, suffix))
-			note(listing, dir_fd, entry->d_name);
 	(void)closedir(dir);
-	qsort(listing->entries, listing->count, sizeof(listing->entries[0]), newest_first);
-	for (size_t i = keep; i < listing->count; i++)
-		(void)unlinkat(dir_fd, listing->entries[i].name, 0);
+	for (size_t i = 0; i < listing->snapshot_count; i++)
+		read_purpose(&listing->snapshots[i], dir_fd);
+	qsort(listing->snapshots, listing->snapshot_count, sizeof(listing->snapshots[0]),
+	      newest_first);
+	return true;
+}
+
+static struct entry *find_image(struct listing *listing, const char *name)
+{
+	for (size_t i = 0; i < listing->image_count; i++)
+		if (strcmp(listing->images[i].name, name) == 0)
+			return &listing->images[i];
+	return NULL;
+}
+
+static bool has_newer(const struct listing *listing, size_t index)
+{
+	const struct entry *entries = listing->snapshots;
+
+	for (size_t i = 0; i < index; i++)
+		if (entries[i].keep && memcmp(entries[i].purpose, entries[index].purpose,
+					      sizeof(entries[i].purpose)) == 0)
+			return true;
+	return false;
+}
+
+/* Snapshots are in the order of their use, the newest first. */
+static void choose(struct listing *listing, bool newest_only)
+{
+	int64_t now = (int64_t)time(NULL);
+	size_t snapshots = 0;
+	size_t images = 0;
+
+	for (size_t i = 0; i < listing->snapshot_count && snapshots < KEEP_SNAPSHOTS; i++) {
+		struct entry *entry = &listing->snapshots[i];
+		struct entry *image = find_image(listing, entry->image);
+
+		if (!image || now - entry->used_s > UNUSED_S ||
+		    (newest_only && has_newer(listing, i)) ||
+		    (!image->keep && images == KEEP_IMAGES))
+			continue;
+		snapshots++;
+		images += !image->keep;
+		entry->keep = image->keep = true;
+	}
+}
+
+static void drop(const struct entry *entries, size_t count, int dir_fd, store_progress_fn tell,
+		 void *context)
+{
+	char text[MICROVM_TEXT_BYTES];
+
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].keep || unlinkat(dir_fd, entries[i].name, 0) < 0 || !tell)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s  %llu MiB  removed", entries[i].name,
+			       (unsigned long long)(entries[i].bytes >> 20));
+		tell(context, text);
+	}
+}
+
+void store_prune(int dir_fd, bool newest_only, store_progress_fn tell, void *context)
+{
+	auto_free struct listing *listing = calloc(1, sizeof(*listing));
+
+	if (!listing || !gather(listing, dir_fd))
+		return;
+	choose(listing, newest_only);
+	drop(listing->snapshots, listing->snapshot_count, dir_fd, tell, context);
+	drop(listing->images, listing->image_count, dir_fd, tell, context);
+}
+
+void store_remove_unfinished(int dir_fd)
+{
+	DIR *dir = open_listing(dir_fd);
+	const struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir)))
+		if (matches(entry->d_name, "vm-", STORE_UNFINISHED) ||
+		    matches(entry->d_name, "fs-", STORE_UNFINISHED))
+			(void)unlinkat(dir_fd, entry->d_name, 0);
+	(void)closedir(dir);
+}
+
+int store_prune_all(const struct vmm_config *config, store_progress_fn tell, void *context,
+		    struct psb_error *err)
+{
+	auto_fd fd = store_directory(config->cache, err);
+
+	if (fd < 0)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return psb_fail(err, PSB_E_BUSY, errno,
+				"image: one is being built in %.300s; prune again later",
+				config->cache);
+	store_remove_unfinished(fd);
+	store_prune(fd, true, tell, context);
+	return 0;
 }

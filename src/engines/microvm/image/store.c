@@ -16,26 +16,26 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "../vmm/boot.h"
+#include "boot_child.h"
+#include "builder.h"
 #include "contents.h"
 #include "core/cleanup.h"
 #include "core/error.h"
 #include "core/sha256.h"
+#include "rehearse_child.h"
 #include "write.h"
 
 #define NAME_BYTES 64u
-#define KEEP_IMAGES 4u
-#define KEEP_SNAPSHOTS 16u
+#define USE_GRAIN_S 3600
 
 struct store {
 	const struct vmm_config *config;
 	int kvm_fd;
 	int dir_fd;
-	store_progress_fn progress;
-	void *context;
+	struct builder *builder;
 	uint8_t image_key[32];
 	uint8_t snapshot_key[32];
 	char image_name[NAME_BYTES];
@@ -102,8 +102,7 @@ static int open_temporary(const struct store *store, const char *name, char temp
 {
 	int fd;
 
-	(void)snprintf(temporary, NAME_BYTES, "%.50s.new", name);
-	(void)unlinkat(store->dir_fd, temporary, 0); /* of a builder that died: we hold the lock */
+	(void)snprintf(temporary, NAME_BYTES, "%.50s" STORE_UNFINISHED, name);
 	fd = openat(store->dir_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	if (fd < 0)
@@ -123,8 +122,7 @@ static int publish(const struct store *store, const char *temporary, const char 
 
 static void tell(const struct store *store, const char *text)
 {
-	if (store->progress)
-		store->progress(store->context, text);
+	builder_tell(store->builder, text);
 }
 
 static void on_progress(void *context, uint64_t done, uint64_t total)
@@ -166,83 +164,41 @@ static int build_image(struct store *store, struct psb_error *err)
 	return publish(store, temporary, store->image_name, err);
 }
 
-/* In the child: boots, and tells how it went through the pipe. */
-__attribute__((noreturn)) static void boot_main(const struct store *store, int kernel_fd,
-						int image_fd, int snapshot_fd, int report_fd)
+static int boot_snapshot(const struct store *store, int image_fd, int snapshot_fd,
+			 struct psb_error *err)
 {
 	const struct vmm_config *config = store->config;
+	char kernel[MICROVM_PATH_BYTES + 32];
 	char python[MICROVM_PATH_BYTES + 16];
-	const char *argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
-			      config->preload, "0",  "machine", NULL};
+	const char *const argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
+				    config->preload, "0",  "machine", NULL};
 	static const char *const envp[] = {"LANG=C.UTF-8",           "MALLOC_ARENA_MAX=1",
 					   "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
 					   "MKL_NUM_THREADS=1",      NULL};
-	static struct boot boot;
-	struct psb_error err = {0};
-	struct stat st;
-	int rc = fstat(image_fd, &st);
-
-	(void)snprintf(python, sizeof(python), "%s", config->python);
-	if (config->venv[0])
-		(void)snprintf(python, sizeof(python), "%s/bin/python3", config->venv);
-	boot.kvm_fd = store->kvm_fd;
-	boot.kernel_fd = kernel_fd;
-	boot.image_fd = image_fd;
-	boot.snapshot_fd = snapshot_fd;
-	boot.image_bytes = (uint64_t)st.st_size;
-	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
-	boot.image_name = store->image_name;
-	boot.preload = config->preload;
-	boot.argv = argv;
-	boot.envp = envp;
-	if (rc == 0)
-		rc = boot_to_snapshot(&boot, &err);
-	if (rc < 0)
-		(void)!write(report_fd, err.message, strlen(err.message));
-	_exit(rc < 0);
-}
-
-static int read_report(int fd, pid_t pid, struct psb_error *err)
-{
-	char text[sizeof(err->message)];
-	ssize_t len = 0;
-	int status = 0;
-
-	do
-		len = read(fd, text, sizeof(text) - 1);
-	while (len < 0 && errno == EINTR);
-	text[len > 0 ? len : 0] = '\0';
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	return psb_fail(err, PSB_E_ENGINE, 0, "image: %.480s",
-			len > 0 ? text : "the process that boots the machine was killed");
-}
-
-static int boot_child(struct store *store, int image_fd, int snapshot_fd, struct psb_error *err)
-{
-	char path[MICROVM_PATH_BYTES + 32];
+	struct boot boot = {.kvm_fd = store->kvm_fd,
+			    .image_fd = image_fd,
+			    .snapshot_fd = snapshot_fd,
+			    .image_name = store->image_name,
+			    .preload = config->preload,
+			    .argv = argv,
+			    .envp = envp};
 	auto_fd kernel_fd = -1;
-	auto_fd read_end = -1;
-	int ends[2];
-	pid_t pid;
+	struct stat st;
 
-	(void)snprintf(path, sizeof(path), "%s/pysandbox-guest-kernel", store->config->libexec);
-	kernel_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (kernel_fd < 0)
-		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", path,
+	(void)snprintf(kernel, sizeof(kernel), "%s/pysandbox-guest-kernel", config->libexec);
+	(void)snprintf(python, sizeof(python), "%s%s",
+		       config->venv[0] ? config->venv : config->python,
+		       config->venv[0] ? "/bin/python3" : "");
+	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
+	boot.kernel_fd = kernel_fd = open(kernel, O_RDONLY | O_CLOEXEC);
+	if (kernel_fd < 0 || fstat(image_fd, &st) < 0)
+		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", kernel,
 				strerror(errno));
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "image: pipe: %s", strerror(errno));
-	read_end = ends[0];
-	pid = fork();
-	if (pid == 0)
-		boot_main(store, kernel_fd, image_fd, snapshot_fd, ends[1]);
-	(void)close(ends[1]);
-	if (pid < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "image: fork: %s", strerror(errno));
-	return read_report(read_end, pid, err);
+	boot.image_bytes = (uint64_t)st.st_size;
+	if (boot_in_child(&boot, config->namespaces != 0, err) < 0)
+		return -1;
+	return rehearse_in_child(store->kvm_fd, snapshot_fd, image_fd, config->namespaces != 0,
+				 err);
 }
 
 static int build_snapshot(struct store *store, struct psb_error *err)
@@ -257,23 +213,35 @@ static int build_snapshot(struct store *store, struct psb_error *err)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: %s: %s", store->image_name,
 				strerror(errno));
 	tell(store, "booting the machine");
-	if (boot_child(store, image_fd, fd, err) < 0) {
+	if (boot_snapshot(store, image_fd, fd, err) < 0) {
 		(void)unlinkat(store->dir_fd, temporary, 0);
 		return -1;
 	}
 	return publish(store, temporary, store->snapshot_name, err);
 }
 
-/* Under the lock: whoever waited for it may find the work done. */
-static int build(struct store *store, struct psb_error *err)
+/* A descriptor of its own: the lock ends with the last process that has it. */
+static int lock(const struct store *store, int operation)
 {
+	auto_fd fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && flock(fd, operation) == 0 ? take_fd(fd) : -1;
+}
+
+/* In the builder. Under the lock: whoever waited for it may find the work done. */
+static int build(struct builder *builder, void *argument, struct psb_error *err)
+{
+	struct store *store = argument;
 	bool anew = store->config->action == VMM_REBUILD;
+	auto_fd lock_fd = lock(store, LOCK_EX);
 	auto_fd image_fd = -1;
 	auto_fd snapshot_fd = -1;
 
-	if (flock(store->dir_fd, LOCK_EX) < 0)
+	store->builder = builder;
+	if (lock_fd < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: lock the store: %s",
 				strerror(errno));
+	store_remove_unfinished(store->dir_fd);
 	image_fd = open_existing(store, store->image_name);
 	snapshot_fd = open_existing(store, store->snapshot_name);
 	if (image_fd >= 0 && snapshot_fd >= 0 && !anew)
@@ -282,9 +250,22 @@ static int build(struct store *store, struct psb_error *err)
 		return -1;
 	if (build_snapshot(store, err) < 0)
 		return -1;
-	store_prune(store->dir_fd, "fs-", ".img", KEEP_IMAGES);
-	store_prune(store->dir_fd, "vm-", ".snap", KEEP_SNAPSHOTS);
+	store_prune(store->dir_fd, false, NULL, NULL);
 	return 0;
+}
+
+static int run_builder(struct store *store, const struct store_host *host, struct psb_error *err)
+{
+	struct builder builder = {.host = host, .work = build, .argument = store};
+	auto_fd lock_fd = -1;
+	int rc = builder_run(&builder, err);
+
+	/* What one that was killed had written so far is of no use. */
+	if (rc < 0)
+		lock_fd = lock(store, LOCK_EX | LOCK_NB);
+	if (lock_fd >= 0)
+		store_remove_unfinished(store->dir_fd);
+	return rc;
 }
 
 static bool open_files(const struct store *store, struct store_files *out)
@@ -298,14 +279,21 @@ static bool open_files(const struct store *store, struct store_files *out)
 	return false;
 }
 
-int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn progress,
-	       void *context, struct store_files *out, struct psb_error *err)
+/* A file's time of change tells when it was last used; for pruning, so to the hour. */
+static void note_use(int fd)
 {
-	struct store store = {.config = config,
-			      .kvm_fd = kvm_fd,
-			      .dir_fd = -1,
-			      .progress = progress,
-			      .context = context};
+	struct timespec now;
+	struct stat st;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) == 0 && fstat(fd, &st) == 0 &&
+	    (st.st_mtim.tv_sec > now.tv_sec || now.tv_sec - st.st_mtim.tv_sec > USE_GRAIN_S))
+		(void)futimens(fd, NULL);
+}
+
+int store_open(const struct vmm_config *config, int kvm_fd, const struct store_host *host,
+	       struct store_files *out, struct psb_error *err)
+{
+	struct store store = {.config = config, .kvm_fd = kvm_fd, .dir_fd = -1};
 	int rc = store_keys(config, kvm_fd, store.image_key, store.snapshot_key, err);
 
 	if (rc == 0)
@@ -314,11 +302,14 @@ int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn pr
 	name_file(store.image_name, "fs-", store.image_key, ".img");
 	name_file(store.snapshot_name, "vm-", store.snapshot_key, ".snap");
 	if (rc == 0 && (config->action == VMM_REBUILD || !open_files(&store, out))) {
-		rc = build(&store, err);
-		(void)flock(store.dir_fd, LOCK_UN);
+		rc = run_builder(&store, host, err);
 		if (rc == 0 && !open_files(&store, out))
 			rc = psb_fail(err, PSB_E_SYSTEM, errno,
 				      "image: what was just built is gone: %s", strerror(errno));
+	}
+	if (rc == 0) {
+		note_use(out->image_fd);
+		note_use(out->snapshot_fd);
 	}
 	close_fd(&store.dir_fd);
 	return rc;

@@ -18,17 +18,33 @@ struct store_files {
 
 typedef void (*store_progress_fn)(void *context, const char *text);
 
-/* Opens the files for this configuration, building what is missing. kvm_fd is used to boot. */
-int store_open(const struct vmm_config *config, int kvm_fd, store_progress_fn progress,
-	       void *context, struct store_files *out, struct psb_error *err);
+/* Whom the files are for. */
+struct store_host {
+	int fd;                     /* the socket of the library */
+	int pidfd;                  /* readable once its process is gone, or -1 */
+	store_progress_fn progress; /* or NULL */
+	void *context;
+};
+
+/* Opens the files for this configuration, building what is missing. kvm_fd is used to boot;
+ * building ends when the host does. */
+int store_open(const struct vmm_config *config, int kvm_fd, const struct store_host *host,
+	       struct store_files *out, struct psb_error *err);
 
 /* Opens the store's directory, making it if it is missing; ours alone. */
 int store_directory(const char *path, struct psb_error *err);
 
-/* prune.c: removes all but the `keep` newest files of this pattern. */
-void store_prune(int dir_fd, const char *prefix, const char *suffix, size_t keep);
+/* prune.c, under the store's lock. Removes what has not been used for a month and all but the most
+ * recently used few; with `newest_only` also all but the newest for each interpreter and list of
+ * modules. `tell` (or NULL) gets one line for each file. */
+void store_prune(int dir_fd, bool newest_only, store_progress_fn tell, void *context);
+void store_remove_unfinished(int dir_fd);
+#define STORE_UNFINISHED ".new" /* ends the names of files that are being written */
+/* The same with newest_only, for `image prune`. PSB_E_BUSY while an image is being built. */
+int store_prune_all(const struct vmm_config *config, store_progress_fn tell, void *context,
+		    struct psb_error *err);
 
-/* manage.c: one line for each image; with `verify` all bytes are read and hashed, and a damaged
+/* manage.c: one line for each file system or snapshot; with `verify` all bytes are read and hashed, and a damaged
  * one is an error. */
 int store_list(const struct vmm_config *config, bool verify, store_progress_fn tell, void *context,
 	       struct psb_error *err);

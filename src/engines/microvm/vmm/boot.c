@@ -1,10 +1,12 @@
 /*
  * Theory of operation: guest memory is the snapshot file itself, mapped shared. The kernel's ELF
- * segments are copied to their places, tables and boot page written, and the vCPU runs until the
- * interpreter asks for its first request. What is then left is to store the vCPU's state and to
- * find where memory ends.
+ * segments are copied to their places, tables and boot page written, the process is caged, and the
+ * vCPU runs until the interpreter asks for its first request. The vCPU's state goes to the process
+ * outside, which finds where memory ends and writes the file's header (boot_store).
  * Trust boundary: the code that runs (start-up files, preloaded modules) is the guest's; it sees a
- * machine without rights like any later execution. The kernel file and the image are our own.
+ * machine without rights like any later execution, in a process that is caged like a worker. What
+ * that process reports is as much the guest's as the memory; snapshot_load() bounds it. The kernel
+ * file and the image are our own.
  */
 #include "boot.h"
 
@@ -23,12 +25,14 @@
 #include "core/cleanup.h"
 #include "core/error.h"
 #include "core/sha256.h"
+#include "jail.h"
 #include "run.h"
 
 #define MAX_KERNEL_BYTES (8u << 20)
 #define MAX_SEGMENTS 8u
 #define XSAVE_LEGACY_BYTES 832u
 #define CHUNK_BYTES (UINT64_C(2) << 20)
+#define BOOT_END (GUEST_POOL_BASE + BOOT_POOL_BYTES)
 
 static int bad_kernel(struct psb_error *err)
 {
@@ -254,38 +258,63 @@ static void describe(const struct boot *boot, struct snapshot_header *header)
 	(void)snprintf(header->preload, sizeof(header->preload), "%s", boot->preload);
 }
 
-static int store(const struct boot *boot, struct machine *machine, struct psb_error *err)
+static void hash(const uint8_t *data, uint64_t bytes, uint8_t digest[32])
 {
-	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
-	struct sha256 hash;
-	int rc;
+	struct sha256 state;
 
-	if (!header)
-		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
-	rc = machine_get_state(machine, &header->state, err);
-	if (rc < 0)
-		return rc;
-	/* KVMs differ in where rip stands after a port write; the guest says where to go on. */
-	header->state.regs.rip = header->state.regs.rcx;
+	sha256_init(&state);
+	sha256_update(&state, data, bytes);
+	sha256_final(&state, digest);
+}
+
+static void fill_header(const struct boot *boot, const struct boot_result *result,
+			const struct memory *memory, struct snapshot_header *header)
+{
 	header->magic = SNAPSHOT_MAGIC;
 	header->version = SNAPSHOT_VERSION;
 	header->state_bytes = sizeof(header->state);
+	header->state = result->state;
+	/* KVMs differ in where rip stands after a port write; the guest says where to go on. */
+	header->state.regs.rip = header->state.regs.rcx;
 	memcpy(header->key, boot->key, sizeof(header->key));
 	header->image_bytes = boot->image_bytes;
-	header->memory_end = find_end(machine->memory, boot->snapshot_fd);
+	header->memory_end = find_end(memory, boot->snapshot_fd);
 	header->read_buffer = header->state.regs.rdi;
 	header->read_bytes = header->state.regs.rsi;
-	header->tsc_khz = tsc_khz(machine);
-	sha256_init(&hash);
-	sha256_update(&hash, machine->memory->ram + GUEST_PROGRAM_BASE,
-		      header->memory_end - GUEST_PROGRAM_BASE);
-	sha256_final(&hash, header->memory_sha256);
-	sha256_init(&hash);
-	sha256_update(&hash, machine->memory->image, boot->image_bytes);
-	sha256_final(&hash, header->image_sha256);
+	header->tsc_khz = result->tsc_khz;
+	hash(memory->ram + GUEST_PROGRAM_BASE, header->memory_end - GUEST_PROGRAM_BASE,
+	     header->memory_sha256);
+	hash(memory->image, boot->image_bytes, header->image_sha256);
 	describe(boot, header);
-	if (ftruncate(boot->snapshot_fd, (off_t)(SNAPSHOT_MEMORY_OFFSET + header->memory_end -
-						 GUEST_PROGRAM_BASE)) < 0 ||
+}
+
+static int open_memory(const struct boot *boot, struct memory *memory, struct psb_error *err)
+{
+	int rc = memory_open_boot(memory, boot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, BOOT_END, err);
+
+	return rc < 0 ? rc : memory_map_image(memory, boot->image_fd, boot->image_bytes, err);
+}
+
+int boot_store(const struct boot *boot, const struct boot_result *result, struct psb_error *err)
+{
+	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
+	struct memory memory;
+	off_t bytes;
+	int rc;
+
+	if (!header)
+		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: out of memory");
+	rc = machine_ask_features(boot->kvm_fd, &header->features, err);
+	if (rc < 0)
+		return rc;
+	rc = open_memory(boot, &memory, err);
+	if (rc == 0)
+		fill_header(boot, result, &memory, header);
+	memory_close(&memory);
+	if (rc < 0)
+		return rc;
+	bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + header->memory_end - GUEST_PROGRAM_BASE);
+	if (ftruncate(boot->snapshot_fd, bytes) < 0 ||
 	    pwrite(boot->snapshot_fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
 	    fsync(boot->snapshot_fd) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot write the snapshot: %s",
@@ -304,13 +333,18 @@ static int run_up_to_request(struct boot *boot, struct machine *machine, struct 
 	return end == RUN_CALLED_READ ? 0 : explain(boot, &run, end, err);
 }
 
-static int boot_machine(struct boot *boot, struct memory *memory, struct psb_error *err)
+static int boot_machine(struct boot *boot, struct memory *memory, struct boot_result *out,
+			struct psb_error *err)
 {
+	static struct machine_features features;
 	struct machine machine;
-	int rc = machine_open(&machine, boot->kvm_fd, memory, err);
+	int rc = machine_ask_features(boot->kvm_fd, &features, err);
 
+	if (rc == 0)
+		rc = machine_open(&machine, boot->kvm_fd, memory, &features, err);
 	if (rc < 0)
 		return rc;
+	out->tsc_khz = tsc_khz(&machine);
 	rc = write_boot_pages(boot, &machine, err);
 	if (rc == 0)
 		rc = machine_write_tables(memory, boot->image_bytes, err);
@@ -318,31 +352,32 @@ static int boot_machine(struct boot *boot, struct memory *memory, struct psb_err
 		rc = machine_set_boot_state(&machine, err);
 	if (rc == 0)
 		rc = run_timers_open(err);
+	if (rc == 0 && boot->report_fd >= 0)
+		rc = boot_jail(&machine, &boot->report_fd, err);
 	if (rc == 0)
 		rc = run_up_to_request(boot, &machine, err);
 	if (rc == 0)
-		rc = store(boot, &machine, err);
-	machine_close(&machine);
+		rc = machine_get_state(&machine, &out->state, err);
+	if (boot->report_fd < 0) /* a caged process cannot unmap: it ends */
+		machine_close(&machine);
 	return rc;
 }
 
-int boot_to_snapshot(struct boot *boot, struct psb_error *err)
+int boot_run(struct boot *boot, struct boot_result *out, struct psb_error *err)
 {
-	uint64_t end = GUEST_POOL_BASE + BOOT_POOL_BYTES;
-	off_t bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + end - GUEST_PROGRAM_BASE);
+	off_t bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + BOOT_END - GUEST_PROGRAM_BASE);
 	struct memory memory;
 	int rc;
 
 	if (ftruncate(boot->snapshot_fd, bytes) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot make the snapshot: %s",
 				strerror(errno));
-	rc = memory_open_boot(&memory, boot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, end, err);
-	if (rc == 0)
-		rc = memory_map_image(&memory, boot->image_fd, boot->image_bytes, err);
+	rc = open_memory(boot, &memory, err);
 	if (rc == 0)
 		rc = load_kernel(boot, &memory, err);
 	if (rc == 0)
-		rc = boot_machine(boot, &memory, err);
-	memory_close(&memory);
+		rc = boot_machine(boot, &memory, out, err);
+	if (boot->report_fd < 0)
+		memory_close(&memory);
 	return rc;
 }

@@ -1,4 +1,7 @@
-/* Boots a machine up to its first request and leaves it as a snapshot. */
+/*
+ * Boots a machine up to its first request and leaves it as a snapshot. In two steps, for two
+ * processes: one runs the guest and is caged, the other writes the file when that one is dead.
+ */
 #ifndef PSB_VMM_BOOT_H
 #define PSB_VMM_BOOT_H
 
@@ -14,6 +17,7 @@ struct boot {
 	int kernel_fd;   /* the guest kernel's ELF file */
 	int image_fd;    /* the file-system image */
 	int snapshot_fd; /* empty, to be written */
+	int report_fd;   /* caged: all that is left to it but its machine; else -1 */
 	uint64_t image_bytes;
 	uint8_t key[32];
 	const char *image_name;
@@ -24,7 +28,16 @@ struct boot {
 	size_t output_len;
 };
 
-/* In a process of its own: the caller's memory and descriptors are given up on the way. */
-int boot_to_snapshot(struct boot *boot, struct psb_error *err);
+/* What a machine that waits for its first request is, apart from its memory (in snapshot_fd). */
+struct boot_result {
+	uint64_t tsc_khz;
+	struct machine_state state;
+};
+
+/* In a process of its own. With a report_fd the process is caged before the guest's first
+ * instruction: see jail.h. */
+int boot_run(struct boot *boot, struct boot_result *out, struct psb_error *err);
+/* By a process that the guest never ran in, once nothing else has the file mapped. */
+int boot_store(const struct boot *boot, const struct boot_result *result, struct psb_error *err);
 
 #endif

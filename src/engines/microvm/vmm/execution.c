@@ -107,8 +107,11 @@ static bool give_first_bytes(struct worker *worker)
 {
 	const struct snapshot_header *header = &worker->snapshot->header;
 	struct kvm_run *kvm = worker->machine.run;
-	uint8_t *to = memory_claim(&worker->memory, header->read_buffer, header->read_bytes);
-	int64_t got = to ? read_request(worker, to, header->read_bytes) : -EFAULT;
+	/* No more than can come: every page that is claimed is copied back. */
+	uint64_t bytes = header->read_bytes < worker->request_left ? header->read_bytes
+								   : worker->request_left;
+	uint8_t *to = memory_claim(&worker->memory, header->read_buffer, bytes);
+	int64_t got = to ? read_request(worker, to, bytes) : -EFAULT;
 
 	kvm->s.regs.regs.rax = (uint64_t)got;
 	kvm->s.regs.regs.rip = kvm->s.regs.regs.rcx;
@@ -219,7 +222,8 @@ int execution_start(struct worker *worker, const struct vm_command *command)
 	describe_end(&run, end, &ended);
 	describe_guest(worker, &ended);
 	(void)outbox_add(&worker->outbox, VM_ENDED, &ended, sizeof(ended));
-	return outbox_flush(&worker->outbox) < 0 ? -1 : 0;
+	/* A machine that KVM itself gave up is not used again, by nobody's leave. */
+	return outbox_flush(&worker->outbox) < 0 || end == RUN_BROKEN ? -1 : 0;
 }
 
 /* After an end of any kind the guest's kernel walks its workspace once. */

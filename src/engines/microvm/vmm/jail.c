@@ -1,5 +1,6 @@
 /*
- * Theory of operation: the worker gives up everything but running its machine: no capability, no
+ * Theory of operation: a worker, and the process that boots an image, give up everything but
+ * running their machine: no capability, no
  * new privilege, no descriptor but its pipes and its machine, and a seccomp filter that leaves the
  * calls below; of KVM's ioctls only those that run, read and restore a vCPU. No memory can be mapped,
  * no file opened, no process made, nothing signalled. A forbidden call kills the process.
@@ -29,40 +30,36 @@
 #define IF_EQUAL(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), 0, 1), ALLOW
 #define ARG_LOW(index) offsetof(struct seccomp_data, args[index])
 
-static const struct sock_filter filter[] = {
-	LOAD(arch),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-	KILL,
-	LOAD(nr),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 21, 0),
-	IF_EQUAL(SYS_read),
-	IF_EQUAL(SYS_write),
-	IF_EQUAL(SYS_timer_settime),
-	IF_EQUAL(SYS_rt_sigreturn),
-	IF_EQUAL(SYS_clock_gettime),
-	IF_EQUAL(SYS_getrandom),
-	IF_EQUAL(SYS_clock_nanosleep),
-	IF_EQUAL(SYS_exit_group),
-	IF_EQUAL(SYS_restart_syscall),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 23),
-	/* madvise: MADV_DONTNEED only */
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG_LOW(2)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4 /* MADV_DONTNEED */, 20, 21),
-	/* ioctl: the numbers have no upper half */
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG_LOW(1)),
-	IF_EQUAL(KVM_RUN),
-	IF_EQUAL(KVM_GET_DIRTY_LOG),
-	IF_EQUAL(KVM_CLEAR_DIRTY_LOG),
-	IF_EQUAL(KVM_SET_XSAVE),
-	IF_EQUAL(KVM_SET_MSRS),
-	IF_EQUAL(KVM_SET_DEBUGREGS),
-	IF_EQUAL(KVM_SET_VCPU_EVENTS),
-	IF_EQUAL(KVM_SET_REGS),
-	IF_EQUAL(KVM_SET_SREGS),
-	KILL,
-	ALLOW,
-	KILL,
-};
+/* `count` ioctls, by IF_EQUAL. */
+#define PROGRAM(count, ...)                                                                        \
+	{                                                                                          \
+		LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0), KILL,    \
+			LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 21, 0),           \
+			IF_EQUAL(SYS_read), IF_EQUAL(SYS_write), IF_EQUAL(SYS_timer_settime),      \
+			IF_EQUAL(SYS_rt_sigreturn), IF_EQUAL(SYS_clock_gettime),                   \
+			IF_EQUAL(SYS_getrandom), IF_EQUAL(SYS_clock_nanosleep),                    \
+			IF_EQUAL(SYS_exit_group), IF_EQUAL(SYS_restart_syscall),                   \
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0,                        \
+				 2 * (count) + 5), /* madvise: MADV_DONTNEED only */               \
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG_LOW(2)),                            \
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4 /* MADV_DONTNEED */,                 \
+				 2 * (count) + 2,                                                  \
+				 2 * (count) + 3), /* ioctl: the numbers have no upper half */     \
+			BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARG_LOW(1)), __VA_ARGS__, KILL, ALLOW,  \
+			KILL,                                                                      \
+	}
+
+static const struct sock_filter filter[] =
+	PROGRAM(10, IF_EQUAL(KVM_RUN), IF_EQUAL(KVM_GET_DIRTY_LOG), IF_EQUAL(KVM_CLEAR_DIRTY_LOG),
+		IF_EQUAL(KVM_SET_XSAVE), IF_EQUAL(KVM_GET_MSRS), IF_EQUAL(KVM_GET_XCRS),
+		IF_EQUAL(KVM_SET_DEBUGREGS), IF_EQUAL(KVM_SET_VCPU_EVENTS), IF_EQUAL(KVM_SET_REGS),
+		IF_EQUAL(KVM_SET_SREGS));
+
+/* Booting: runs, and reads the vCPU's state at the end. */
+static const struct sock_filter boot_program[] =
+	PROGRAM(9, IF_EQUAL(KVM_RUN), IF_EQUAL(KVM_GET_REGS), IF_EQUAL(KVM_GET_SREGS),
+		IF_EQUAL(KVM_GET_VCPU_EVENTS), IF_EQUAL(KVM_GET_DEBUGREGS), IF_EQUAL(KVM_GET_XSAVE),
+		IF_EQUAL(KVM_GET_XSAVE2), IF_EQUAL(KVM_GET_XCRS), IF_EQUAL(KVM_GET_MSRS));
 
 const struct sock_filter *worker_filter(size_t *count)
 {
@@ -70,10 +67,15 @@ const struct sock_filter *worker_filter(size_t *count)
 	return filter;
 }
 
-static int install_filter(struct psb_error *err)
+const struct sock_filter *boot_filter(size_t *count)
 {
-	struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0])};
-	const struct sock_filter *code = filter;
+	*count = sizeof(boot_program) / sizeof(boot_program[0]);
+	return boot_program;
+}
+
+static int install_filter(const struct sock_filter *code, size_t count, struct psb_error *err)
+{
+	struct sock_fprog program = {.len = (unsigned short)count};
 
 	memcpy(&program.filter, &code, sizeof(code));
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
@@ -92,11 +94,8 @@ static int place(int *fd, int at, struct psb_error *err)
 	return 0;
 }
 
-static int close_others(struct worker *worker, struct psb_error *err)
+static int close_others(int *const fds[], int count, struct psb_error *err)
 {
-	int *fds[] = {&worker->command_fd, &worker->outbox.fd, &worker->machine.vm_fd,
-		      &worker->machine.vcpu_fd, &worker->void_fd};
-	const int count = (int)(sizeof(fds) / sizeof(fds[0]));
 	const int high = 100; /* above all that are open: nothing is overwritten */
 
 	for (int pass = 0; pass < 2; pass++)
@@ -108,18 +107,39 @@ static int close_others(struct worker *worker, struct psb_error *err)
 	return 0;
 }
 
-int worker_jail(struct worker *worker, struct psb_error *err)
+static int give_up_rights(struct psb_error *err)
 {
 	const struct rlimit none = {0};
 	struct jail_fault fault = {0};
 
-	if (close_others(worker, err) < 0)
-		return -1;
 	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_FSIZE, &none) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: rlimits: %s", strerror(errno));
 	if (jail_no_new_privs(&fault) < 0 || jail_caps_clear(&fault) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, fault.sys_errno, "vmm: %s: %s", fault.step,
 				strerror(fault.sys_errno));
-	return install_filter(err);
+	return 0;
+}
+
+int worker_jail(struct worker *worker, struct psb_error *err)
+{
+	int *const fds[] = {&worker->command_fd, &worker->outbox.fd, &worker->machine.vm_fd,
+			    &worker->machine.vcpu_fd, &worker->void_fd};
+	size_t count;
+	const struct sock_filter *code = worker_filter(&count);
+
+	if (close_others(fds, sizeof(fds) / sizeof(fds[0]), err) < 0 || give_up_rights(err) < 0)
+		return -1;
+	return install_filter(code, count, err);
+}
+
+int boot_jail(struct machine *machine, int *report_fd, struct psb_error *err)
+{
+	int *const fds[] = {report_fd, &machine->vm_fd, &machine->vcpu_fd};
+	size_t count;
+	const struct sock_filter *code = boot_filter(&count);
+
+	if (close_others(fds, sizeof(fds) / sizeof(fds[0]), err) < 0 || give_up_rights(err) < 0)
+		return -1;
+	return install_filter(code, count, err);
 }

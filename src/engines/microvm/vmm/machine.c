@@ -21,12 +21,37 @@
 #include "core/cleanup.h"
 #include "core/error.h"
 
-#define MAX_CPUID_ENTRIES 256u
 #define CR4_FSGSBASE 0x10000u
 #define CR4_OSXSAVE 0x40000u
 #define XCR0_WANTED 0xe7u /* x87, SSE, AVX, AVX-512 */
 #define PARAVIRTUAL_LEAVES 0x40000000u
 #define IMAGE_SLOT MEMORY_SLOTS
+
+static const struct {
+	unsigned long number;
+	const char *name;
+} capabilities[] = {
+	{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+	{KVM_CAP_READONLY_MEM, "KVM_CAP_READONLY_MEM"},
+	{KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"},
+	{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+	{KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER"},
+	{KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID"},
+	{KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2"},
+};
+
+int machine_check_kvm(int kvm_fd, struct psb_error *err)
+{
+	if (ioctl(kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+				"vmm: /dev/kvm speaks another version of its interface");
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
+		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number) <= 0)
+			return psb_fail(err, PSB_E_UNSUPPORTED, 0,
+					"vmm: this KVM lacks %s: Linux 5.10 or newer is needed",
+					capabilities[i].name);
+	return 0;
+}
 
 static int kvm_fail(const char *what, struct psb_error *err)
 {
@@ -81,14 +106,13 @@ static int set_slot(const struct machine *machine, uint32_t index, uint64_t star
 static int set_slots(const struct machine *machine, struct psb_error *err)
 {
 	const struct memory *memory = machine->memory;
-	bool boot = memory->snapshot_fd < 0;
 	int rc = 0;
 
 	for (uint32_t i = 0; rc == 0 && i < memory->slot_count; i++) {
 		const struct memory_slot *slot = &memory->slots[i];
 
 		rc = set_slot(machine, i, slot->start, slot->bytes, memory->ram + slot->start,
-			      boot ? 0u : (uint32_t)KVM_MEM_LOG_DIRTY_PAGES, err);
+			      memory->tracked ? (uint32_t)KVM_MEM_LOG_DIRTY_PAGES : 0u, err);
 	}
 	if (rc == 0 && memory->image_bytes > 0)
 		rc = set_slot(machine, IMAGE_SLOT, GUEST_IMAGE_BASE, memory->image_bytes,
@@ -111,30 +135,43 @@ static int make_vm(struct machine *machine, int kvm_fd, struct psb_error *err)
 	return rc < 0 ? rc : set_slots(machine, err);
 }
 
-static const struct kvm_cpuid_entry2 *find_leaf(const struct kvm_cpuid2 *cpuid, uint32_t function)
+static bool is_paravirtual(const struct kvm_cpuid_entry2 *entry)
 {
+	return (entry->function & 0xff000000) == PARAVIRTUAL_LEAVES;
+}
+
+int machine_ask_features(int kvm_fd, struct machine_features *features, struct psb_error *err)
+{
+	auto_free struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + MACHINE_MAX_CPUID * sizeof(cpuid->entries[0]));
+
+	if (!cpuid)
+		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
+	cpuid->nent = MACHINE_MAX_CPUID;
+	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
+		return kvm_fail("KVM_GET_SUPPORTED_CPUID", err);
+	features->count = 0;
 	for (uint32_t i = 0; i < cpuid->nent; i++)
-		if (cpuid->entries[i].function == function && cpuid->entries[i].index == 0)
-			return &cpuid->entries[i];
+		if (!is_paravirtual(&cpuid->entries[i]))
+			features->entries[features->count++] = cpuid->entries[i];
+	return 0;
+}
+
+static const struct kvm_cpuid_entry2 *find_leaf(const struct machine_features *features,
+						uint32_t function)
+{
+	for (uint32_t i = 0; i < features->count; i++)
+		if (features->entries[i].function == function && features->entries[i].index == 0)
+			return &features->entries[i];
 	return NULL;
 }
 
-static void drop_paravirtual(struct kvm_cpuid2 *cpuid)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < cpuid->nent; i++)
-		if ((cpuid->entries[i].function & 0xff000000) != PARAVIRTUAL_LEAVES)
-			cpuid->entries[kept++] = cpuid->entries[i];
-	cpuid->nent = kept;
-}
-
 /* What a KVM that runs ring 3 natively does not list, the guest sees of the real processor. */
-static void note_features(struct machine *machine, const struct kvm_cpuid2 *cpuid)
+static void note_features(struct machine *machine, const struct machine_features *features)
 {
-	const struct kvm_cpuid_entry2 *basic = find_leaf(cpuid, 1);
-	const struct kvm_cpuid_entry2 *more = find_leaf(cpuid, 7);
-	const struct kvm_cpuid_entry2 *state = find_leaf(cpuid, 0xd);
+	const struct kvm_cpuid_entry2 *basic = find_leaf(features, 1);
+	const struct kvm_cpuid_entry2 *more = find_leaf(features, 7);
+	const struct kvm_cpuid_entry2 *state = find_leaf(features, 0xd);
 
 	if (more && (more->ebx & 1))
 		machine->cr4_features |= CR4_FSGSBASE;
@@ -144,27 +181,38 @@ static void note_features(struct machine *machine, const struct kvm_cpuid2 *cpui
 	}
 }
 
-static int make_vcpu(struct machine *machine, int kvm_fd, struct psb_error *err)
+/* Whatever a file says: no paravirtual leaf gets through. */
+static int set_cpuid(const struct machine *machine, const struct machine_features *features,
+		     struct psb_error *err)
 {
-	auto_free struct kvm_cpuid2 *cpuid =
-		calloc(1, sizeof(*cpuid) + MAX_CPUID_ENTRIES * sizeof(cpuid->entries[0]));
+	size_t bytes = features->count * sizeof(features->entries[0]);
+	auto_free struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + bytes);
 
 	if (!cpuid)
 		return psb_fail(err, PSB_E_MEMORY, 0, "vmm: out of memory");
-	cpuid->nent = MAX_CPUID_ENTRIES;
-	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
-		return kvm_fail("KVM_GET_SUPPORTED_CPUID", err);
-	drop_paravirtual(cpuid);
-	note_features(machine, cpuid);
+	for (uint32_t i = 0; i < features->count; i++)
+		if (!is_paravirtual(&features->entries[i]))
+			cpuid->entries[cpuid->nent++] = features->entries[i];
+	if (ioctl(machine->vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
+		return kvm_fail("KVM_SET_CPUID2", err);
+	return 0;
+}
+
+static int make_vcpu(struct machine *machine, const struct machine_features *features,
+		     struct psb_error *err)
+{
+	const struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+					       .args = {1}};
+
+	note_features(machine, features);
 	machine->vcpu_fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, 0);
 	if (machine->vcpu_fd < 0)
 		return kvm_fail("KVM_CREATE_VCPU", err);
 	(void)fcntl(machine->vcpu_fd, F_SETFD, FD_CLOEXEC);
-	if (ioctl(machine->vcpu_fd, KVM_SET_CPUID2, cpuid) < 0)
-		return kvm_fail("KVM_SET_CPUID2", err);
-	/* Where there is no such capability, the leaves alone say what the guest may use. */
-	(void)ioctl(machine->vcpu_fd, KVM_ENABLE_CAP,
-		    &(struct kvm_enable_cap){.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}});
+	if (set_cpuid(machine, features, err) < 0)
+		return -1;
+	if (ioctl(machine->vcpu_fd, KVM_ENABLE_CAP, &enforce) < 0)
+		return kvm_fail("KVM_CAP_ENFORCE_PV_FEATURE_CPUID", err);
 	return 0;
 }
 
@@ -193,7 +241,8 @@ static int map_run(struct machine *machine, int kvm_fd, struct psb_error *err)
 	return 0;
 }
 
-int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, struct psb_error *err)
+int machine_open(struct machine *machine, int kvm_fd, struct memory *memory,
+		 const struct machine_features *features, struct psb_error *err)
 {
 	int rc;
 
@@ -203,7 +252,7 @@ int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, str
 		return psb_fail(err, PSB_E_ENGINE, 0, "vmm: there is no guest kernel");
 	rc = make_vm(machine, kvm_fd, err);
 	if (rc == 0)
-		rc = make_vcpu(machine, kvm_fd, err);
+		rc = make_vcpu(machine, features, err);
 	if (rc == 0)
 		rc = map_run(machine, kvm_fd, err);
 	if (rc < 0)
@@ -291,6 +340,38 @@ int machine_set_state(struct machine *machine, const struct machine_state *state
 	return 0;
 }
 
+/* The filter refuses every register, so none of ours can have changed: one that has ends the worker
+ * just as a control register does. */
+static bool same_msrs(const struct machine *machine, const struct machine_state *state)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entries[MACHINE_MAX_MSRS];
+	} list = {.head = {.nmsrs = state->msr_count}};
+
+	if (state->msr_count > MACHINE_MAX_MSRS)
+		return false;
+	for (uint32_t i = 0; i < state->msr_count; i++)
+		list.entries[i].index = state->msrs[i].index;
+	if (ioctl(machine->vcpu_fd, KVM_GET_MSRS, &list) != (int)state->msr_count)
+		return false;
+	for (uint32_t i = 0; i < state->msr_count; i++)
+		if (list.entries[i].data != state->msrs[i].data)
+			return false;
+	return true;
+}
+
+/* Which parts of the processor's state there are is a guest's own where KVM lets it have XCR0. */
+static bool same_xcr0(const struct machine *machine, const struct machine_state *state)
+{
+	struct kvm_xcrs now;
+
+	if (!machine->xcr0)
+		return true;
+	return ioctl(machine->vcpu_fd, KVM_GET_XCRS, &now) == 0 && now.nr_xcrs == 1 &&
+	       state->xcrs.nr_xcrs == 1 && now.xcrs[0].value == state->xcrs.xcrs[0].value;
+}
+
 static bool same_table(const struct kvm_dtable *a, const struct kvm_dtable *b)
 {
 	return a->base == b->base && a->limit == b->limit;
@@ -308,7 +389,7 @@ static bool is_untouched(const struct kvm_sregs *now, const struct kvm_sregs *th
 	return now->cr0 == then->cr0 && now->cr3 == then->cr3 && now->cr4 == then->cr4 &&
 	       now->efer == then->efer && now->apic_base == then->apic_base &&
 	       same_table(&now->gdt, &then->gdt) && same_table(&now->idt, &then->idt) &&
-	       same_segment(&now->tr, &then->tr);
+	       same_segment(&now->tr, &then->tr) && now->ldt.selector == then->ldt.selector;
 }
 
 int machine_restore(struct machine *machine, const struct machine_state *state)
@@ -316,10 +397,10 @@ int machine_restore(struct machine *machine, const struct machine_state *state)
 	struct kvm_run *run = machine->run;
 
 	machine_settle(machine);
-	if (!is_untouched(&run->s.regs.sregs, &state->sregs))
+	if (!is_untouched(&run->s.regs.sregs, &state->sregs) || !same_msrs(machine, state) ||
+	    !same_xcr0(machine, state))
 		return -1;
 	if (ioctl(machine->vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0 ||
-	    set_msrs(machine, state) < 0 ||
 	    ioctl(machine->vcpu_fd, KVM_SET_DEBUGREGS, &state->debug) < 0)
 		return -1;
 	run->s.regs.regs = state->regs;

@@ -12,6 +12,14 @@
 
 #define MACHINE_XSAVE_BYTES 16384u
 #define MACHINE_MAX_MSRS 16u
+#define MACHINE_MAX_CPUID 256u
+
+/* What the vCPU's CPUID says. */
+struct machine_features {
+	uint32_t count;
+	uint32_t reserved;
+	struct kvm_cpuid_entry2 entries[MACHINE_MAX_CPUID];
+};
 
 /* All of a vCPU. Memory apart, a machine in this state is a machine in any other of its time. */
 struct machine_state {
@@ -38,8 +46,14 @@ struct machine {
 	struct memory *memory;
 };
 
+/* All that KVM supports but the paravirtual. Takes a third of a millisecond in a nested machine. */
+int machine_ask_features(int kvm_fd, struct machine_features *features, struct psb_error *err);
+/* Whether it has all that is needed here; says what it lacks. */
+int machine_check_kvm(int kvm_fd, struct psb_error *err);
+
 /* kvm_fd may be closed afterwards. */
-int machine_open(struct machine *machine, int kvm_fd, struct memory *memory, struct psb_error *err);
+int machine_open(struct machine *machine, int kvm_fd, struct memory *memory,
+		 const struct machine_features *features, struct psb_error *err);
 void machine_close(struct machine *machine);
 
 /* tables.c: page and descriptor tables, exception stubs; only while booting. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,12 +22,30 @@
 #include "../image/store.h"
 #include "core/error.h"
 #include "engines/orphan.h"
+#include "nest.h"
 #include "supervisor.h"
+#include "worker.h"
+
+#define VMM_OPEN_FILES 1024u /* two pipes for each worker, on their way */
+#define NEEDED_OPEN_FILES 128u
 
 static void set_up_process(void)
 {
 	orphan_begin("psb-vmm");
 	(void)umask(077);
+	orphan_raise_open_files(VMM_OPEN_FILES);
+}
+
+static int check_open_files(struct psb_error *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= NEEDED_OPEN_FILES)
+		return 0;
+	return psb_fail(err, PSB_E_SYSTEM, 0,
+			"vmm: only %llu files may be open, %u are needed: raise the limit "
+			"(ulimit -n)",
+			(unsigned long long)limit.rlim_cur, NEEDED_OPEN_FILES);
 }
 
 static int read_config(struct vmm_config *config)
@@ -65,46 +84,108 @@ static void on_progress(void *context, const char *text)
 
 static int open_image(struct supervisor *supervisor, struct psb_error *err)
 {
+	const struct store_host watched = {.fd = supervisor->host_fd,
+					   .pidfd = supervisor->host_pidfd,
+					   .progress = on_progress,
+					   .context = supervisor};
 	struct store_files files;
 	int rc;
 
 	supervisor->void_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	supervisor->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (supervisor->kvm_fd < 0 || supervisor->void_fd < 0)
-		return psb_fail(err, PSB_E_UNSUPPORTED, errno, "vmm: /dev/kvm: %s",
+		return psb_fail(err, PSB_E_UNSUPPORTED, errno,
+				"vmm: /dev/kvm: %s: allow this device to the container or control "
+				"group",
 				strerror(errno));
-	if (supervisor->config.action >= VMM_LIST)
-		return 0;
-	rc = store_open(&supervisor->config, supervisor->kvm_fd, on_progress, supervisor, &files,
-			err);
+	rc = machine_check_kvm(supervisor->kvm_fd, err);
+	if (rc < 0)
+		return rc;
+	rc = store_open(&supervisor->config, supervisor->kvm_fd, &watched, &files, err);
 	if (rc < 0)
 		return rc;
 	return snapshot_load(&supervisor->snapshot, files.snapshot_fd, files.image_fd, err);
+}
+
+static int manage(struct supervisor *supervisor, struct psb_error *err)
+{
+	const struct vmm_config *config = &supervisor->config;
+
+	if (config->action == VMM_PRUNE)
+		return store_prune_all(config, on_progress, supervisor, err);
+	return store_list(config, config->action == VMM_VERIFY, on_progress, supervisor, err);
+}
+
+static void prepare_inside(void *context)
+{
+	struct supervisor *supervisor = context;
+
+	if (supervisor->files_fd < 0)
+		files_open(supervisor);
+}
+
+static void tell_failure(void *context, const char *message)
+{
+	supervisor_tell(context, VMM_FAILED, message);
+}
+
+static void clear_away(void *context)
+{
+	struct supervisor *supervisor = context;
+
+	groups_remove(&supervisor->groups);
+}
+
+/* From here on the process is the supervisor: caged, with nothing left but what it serves. */
+static int enter_cage(struct supervisor *supervisor, struct psb_error *err)
+{
+	const struct vmm_config *config = &supervisor->config;
+	const struct nest nest = {.namespaces = config->namespaces != 0,
+				  .linger = config->control_groups != 0,
+				  .prepare = prepare_inside,
+				  .failed = tell_failure,
+				  .ended = clear_away,
+				  .context = supervisor};
+	int rc = 0;
+
+	supervisor->files_fd = -1;
+	if (geteuid() == 0)
+		files_open(supervisor);
+	if (config->control_groups)
+		rc = groups_open(&supervisor->groups, config->slots,
+				 worker_memory_bytes(&supervisor->snapshot, &config->limits,
+						     config->unshared_image != 0),
+				 err);
+	if (rc < 0)
+		return rc;
+	rc = nest_enter(&nest, err);
+	if (rc < 0)
+		clear_away(supervisor);
+	return rc;
 }
 
 int main(void)
 {
 	static struct supervisor supervisor;
 	struct psb_error err = {0};
+	bool host_gone;
 	int rc;
 
 	set_up_process();
 	supervisor.host_fd = ORPHAN_CONTROL_FD;
-	if (read_config(&supervisor.config) < 0)
+	supervisor.host_pidfd = orphan_watch_host(&host_gone);
+	if (host_gone || read_config(&supervisor.config) < 0)
 		return 1;
-	rc = open_image(&supervisor, &err);
-	if (rc == 0 && supervisor.config.action >= VMM_LIST)
-		rc = store_list(&supervisor.config, supervisor.config.action == VMM_VERIFY,
-				on_progress, &supervisor, &err);
+	rc = supervisor.config.action >= VMM_LIST ? manage(&supervisor, &err)
+						  : open_image(&supervisor, &err);
 	if (rc == 0 && supervisor.config.action != VMM_SERVE) {
 		supervisor_tell(&supervisor, VMM_DONE, "");
 		return 0;
 	}
-	supervisor.files_fd = -1;
-	if (rc == 0 && geteuid() == 0)
-		files_open(&supervisor);
 	if (rc == 0)
-		rc = nest_enter(&supervisor, &err);
+		rc = check_open_files(&err);
+	if (rc == 0)
+		rc = enter_cage(&supervisor, &err);
 	if (rc == 0)
 		rc = open_signals(&supervisor, &err);
 	if (rc < 0) {

@@ -10,36 +10,43 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../../../guest/kernel/abi.h"
 #include "core/error.h"
 
 #define RAM_FLAGS (MAP_NORESERVE | MAP_FIXED)
 
-static void add_slot(struct memory *memory, uint64_t start, uint64_t end)
+static bool add_slot(struct memory *memory, uint64_t start, uint64_t end)
 {
 	struct memory_slot *slot = &memory->slots[memory->slot_count++];
 
 	slot->start = start;
 	slot->bytes = end - start;
-	slot->dirty = calloc((slot->bytes / GUEST_PAGE_BYTES + 63) / 64, sizeof(uint64_t));
+	if (memory->tracked)
+		slot->dirty = calloc((slot->bytes / GUEST_PAGE_BYTES + 63) / 64, sizeof(uint64_t));
+	return slot->dirty || !memory->tracked;
 }
 
-static int allocate(struct memory *memory, uint64_t end, struct psb_error *err)
+static bool add_slots(struct memory *memory)
+{
+	uint64_t hot_end =
+		memory->tracked && memory->end > MEMORY_HOT_END ? MEMORY_HOT_END : memory->end;
+
+	return add_slot(memory, GUEST_PROGRAM_BASE, hot_end) &&
+	       (hot_end == memory->end || add_slot(memory, hot_end, memory->end));
+}
+
+static int allocate(struct memory *memory, uint64_t end, bool tracked, struct psb_error *err)
 {
 	size_t words = (end / GUEST_PAGE_BYTES + 63) / 64;
 
-	*memory = (struct memory){.end = end, .snapshot_fd = -1, .ram = MAP_FAILED};
+	*memory = (struct memory){
+		.end = end, .tracked = tracked, .snapshot_fd = -1, .ram = MAP_FAILED};
 	memory->image = MAP_FAILED;
 	memory->written = calloc(words, sizeof(uint64_t));
 	memory->hot = calloc(words, sizeof(uint64_t));
-	add_slot(memory, GUEST_PROGRAM_BASE, end < MEMORY_HOT_END ? end : MEMORY_HOT_END);
-	if (end > MEMORY_HOT_END)
-		add_slot(memory, MEMORY_HOT_END, end);
-	for (uint32_t i = 0; i < memory->slot_count; i++)
-		if (!memory->slots[i].dirty)
-			return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
-	if (!memory->written || !memory->hot)
+	if (!add_slots(memory) || !memory->written || !memory->hot)
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
 	memory->ram =
 		mmap(NULL, end, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -66,26 +73,112 @@ static int map_at(struct memory *memory, uint64_t start, uint64_t end, int flags
 int memory_open_boot(struct memory *memory, int fd, uint64_t offset, uint64_t end,
 		     struct psb_error *err)
 {
-	int rc = allocate(memory, end, err);
+	int rc = allocate(memory, end, false, err);
 
 	if (rc == 0)
 		rc = map_at(memory, GUEST_PROGRAM_BASE, end, MAP_SHARED, fd, offset, err);
 	return rc;
 }
 
-int memory_open_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_t file_end,
-			 uint64_t end, struct psb_error *err)
+/* A page that a guest touches first costs a fault of several microseconds. Where KVM does not log
+ * single pages it can map two megabytes at once, if the host's page is as large. A hint. */
+static void prefer_large_pages(const struct memory *memory, uint64_t start)
 {
-	int rc = allocate(memory, end, err);
+	if (!memory->tracked)
+		(void)madvise(memory->ram + start, memory->end - start, MADV_HUGEPAGE);
+}
+
+static void note_source(struct memory *memory, const struct memory_source *source)
+{
+	memory->file_end = source->file_end;
+	memory->snapshot_fd = source->fd;
+	memory->snapshot_offset = source->offset;
+}
+
+int memory_open_snapshot(struct memory *memory, const struct memory_source *source,
+			 struct psb_error *err)
+{
+	int rc = allocate(memory, source->end, source->tracked, err);
 
 	if (rc == 0)
-		rc = map_at(memory, GUEST_PROGRAM_BASE, file_end, MAP_PRIVATE, fd, offset, err);
+		rc = map_at(memory, GUEST_PROGRAM_BASE, source->file_end, MAP_PRIVATE, source->fd,
+			    source->offset, err);
 	if (rc == 0)
-		rc = map_at(memory, file_end, end, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, err);
-	memory->file_end = file_end;
-	memory->snapshot_fd = fd;
-	memory->snapshot_offset = offset;
+		rc = map_at(memory, source->file_end, source->end, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0, err);
+	if (rc == 0)
+		prefer_large_pages(memory, source->file_end);
+	note_source(memory, source);
 	return rc;
+}
+
+/* Only what the file holds is copied: holes stay untouched zeroes. */
+static int copy_data(int fd, uint64_t offset, uint64_t bytes, uint8_t *to, struct psb_error *err)
+{
+	off_t end = (off_t)offset;
+	off_t at;
+
+	while ((at = lseek(fd, end, SEEK_DATA)) >= 0 && (uint64_t)at < offset + bytes) {
+		end = lseek(fd, at, SEEK_HOLE);
+		if (end < 0 || (uint64_t)end > offset + bytes)
+			end = (off_t)(offset + bytes);
+		while (at < end) {
+			ssize_t n = pread(fd, to + ((uint64_t)at - offset), (size_t)(end - at), at);
+
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n <= 0)
+				return psb_fail(err, PSB_E_SYSTEM, n < 0 ? errno : EIO,
+						"vmm: cannot copy the image: %s",
+						strerror(n < 0 ? errno : EIO));
+			at += n;
+		}
+	}
+	if (at < 0 && errno != ENXIO)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: cannot read the image: %s",
+				strerror(errno));
+	return 0;
+}
+
+int memory_copy_snapshot(struct memory *memory, const struct memory_source *source,
+			 struct psb_error *err)
+{
+	int rc = allocate(memory, source->end, source->tracked, err);
+
+	if (rc == 0)
+		rc = map_at(memory, GUEST_PROGRAM_BASE, source->end, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0, err);
+	if (rc == 0)
+		rc = copy_data(source->fd, source->offset, source->file_end - GUEST_PROGRAM_BASE,
+			       memory->ram + GUEST_PROGRAM_BASE, err);
+	memory->unshared = true;
+	note_source(memory, source);
+	return rc;
+}
+
+uint8_t *memory_copy_file(int fd, uint64_t offset, uint64_t bytes, struct psb_error *err)
+{
+	uint8_t *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (copy == MAP_FAILED) {
+		(void)psb_fail(err, PSB_E_MEMORY, errno, "vmm: no room for a copy of the image: %s",
+			       strerror(errno));
+		return MAP_FAILED;
+	}
+	if (copy_data(fd, offset, bytes, copy, err) == 0 && mprotect(copy, bytes, PROT_READ) == 0)
+		return copy;
+	(void)munmap(copy, bytes);
+	return MAP_FAILED;
+}
+
+int memory_copy_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err)
+{
+	memory->image = memory_copy_file(fd, 0, bytes, err);
+	if (memory->image == MAP_FAILED)
+		return -1;
+	memory->image_bytes = bytes;
+	return 0;
 }
 
 int memory_map_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err)
@@ -96,6 +189,11 @@ int memory_map_image(struct memory *memory, int fd, uint64_t bytes, struct psb_e
 				strerror(errno));
 	memory->image_bytes = bytes;
 	return 0;
+}
+
+void memory_prefetch(const struct memory *memory, uint64_t start, uint64_t bytes)
+{
+	(void)madvise(memory->ram + start, bytes, MADV_POPULATE_WRITE);
 }
 
 void memory_close(struct memory *memory)

@@ -19,7 +19,16 @@
 struct memory_slot {
 	uint64_t start;
 	uint64_t bytes;
-	uint64_t *dirty; /* a bit per page, filled by KVM and by the VMM's own writes */
+	uint64_t *dirty; /* a bit per page, filled by KVM; NULL: not tracked */
+};
+
+/* A snapshot's memory in its file, and what a machine is to have. */
+struct memory_source {
+	int fd;
+	uint64_t offset;   /* of GUEST_PROGRAM_BASE in the file */
+	uint64_t file_end; /* guest addresses: below it the file's pages, above it zeroes */
+	uint64_t end;
+	bool tracked; /* KVM logs which pages are written, so that it can be reset */
 };
 
 struct memory {
@@ -27,11 +36,13 @@ struct memory {
 	uint64_t end;
 	uint8_t *image;
 	uint64_t image_bytes;
+	bool tracked;
 	struct memory_slot slots[MEMORY_SLOTS];
 	uint32_t slot_count;
 	uint64_t *written; /* a bit per page: written by the VMM since the last reset */
 	uint64_t *hot;     /* a bit per page: never protected again, restored at every reset */
 	uint64_t hot_pages;
+	bool unshared;     /* snapshot and image are copies of our own, not mappings of files */
 	uint64_t file_end; /* snapshot: below it the file's pages, above it zeroes */
 	int snapshot_fd;
 	uint64_t snapshot_offset; /* of GUEST_PROGRAM_BASE in the file */
@@ -41,9 +52,17 @@ struct memory {
 int memory_open_boot(struct memory *memory, int fd, uint64_t offset, uint64_t end,
 		     struct psb_error *err);
 /* Memory of a snapshot: private copies of the file's pages up to file_end, zeroes up to end. */
-int memory_open_snapshot(struct memory *memory, int fd, uint64_t offset, uint64_t file_end,
-			 uint64_t end, struct psb_error *err);
+int memory_open_snapshot(struct memory *memory, const struct memory_source *source,
+			 struct psb_error *err);
 int memory_map_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err);
+/* Both of these for a worker that may share no page: anonymous memory with the files' contents. */
+int memory_copy_snapshot(struct memory *memory, const struct memory_source *source,
+			 struct psb_error *err);
+int memory_copy_image(struct memory *memory, int fd, uint64_t bytes, struct psb_error *err);
+/* A read-only copy of a file's part that shares no page with anybody; MAP_FAILED and err. */
+uint8_t *memory_copy_file(int fd, uint64_t offset, uint64_t bytes, struct psb_error *err);
+/* Makes private copies of pages that will be written soon, before KVM has looked at them. A hint. */
+void memory_prefetch(const struct memory *memory, uint64_t start, uint64_t bytes);
 void memory_close(struct memory *memory);
 
 /* Copies from RAM or image. False: not all of it is there; nothing was copied. */

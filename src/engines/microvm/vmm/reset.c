@@ -4,7 +4,7 @@
  * A fault is taken the first time a page is written after its bit was cleared, which costs more than
  * copying it: the pages that every execution writes (the hot ones, learned from a rehearsal) keep
  * their bits for ever and are always copied. When an execution has written many more, the others
- * are given back to the kernel and protected again.
+ * are given back to the kernel (or copied, where the snapshot is a copy too) and protected again.
  * Trust boundary: what the guest did to its memory does not matter here; the bits are KVM's. A vCPU
  * whose control state has changed ends the worker.
  */
@@ -20,6 +20,8 @@
 
 static int fetch_dirty(const struct worker *worker)
 {
+	if (!worker->memory.tracked)
+		return -1;
 	for (uint32_t i = 0; i < worker->memory.slot_count; i++) {
 		struct kvm_dirty_log log = {.slot = i,
 					    .dirty_bitmap = worker->memory.slots[i].dirty};
@@ -156,7 +158,7 @@ int worker_reset(struct worker *worker)
 		return -1;
 	many = worker->trained && count_touched(worker) > memory->hot_pages + SPARE_PAGES;
 	for (uint32_t i = 0; i < memory->slot_count; i++)
-		if (restore_slot(worker, &memory->slots[i], many) < 0 ||
+		if (restore_slot(worker, &memory->slots[i], many && !memory->unshared) < 0 ||
 		    (many && protect_cold(worker, i) < 0))
 			return -1;
 	if (machine_restore(&worker->machine, &worker->snapshot->header.state) < 0)

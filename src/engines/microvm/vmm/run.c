@@ -99,7 +99,10 @@ int run_timers_open(struct psb_error *err)
 	    sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
 	    timer_create(CLOCK_MONOTONIC, &event, &wall_timer) < 0 ||
 	    timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &cpu_timer) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s", strerror(errno));
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s%s", strerror(errno),
+				errno == EAGAIN ? ": raise the limit of pending signals "
+						  "(ulimit -i)"
+						: "");
 	return 0;
 }
 

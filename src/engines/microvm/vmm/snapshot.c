@@ -40,6 +40,23 @@ static bool is_text(const char *text, size_t room)
 	return memchr(text, '\0', room) != NULL;
 }
 
+static bool hot_is_plausible(const struct snapshot_header *header)
+{
+	const uint64_t first = GUEST_PROGRAM_BASE / GUEST_PAGE_BYTES;
+	const uint64_t end = header->memory_end / GUEST_PAGE_BYTES;
+
+	if (header->hot_count > SNAPSHOT_MAX_HOT)
+		return false;
+	for (uint32_t i = 0; i < header->hot_count; i++) {
+		const struct snapshot_range *range = &header->hot[i];
+
+		if (range->first < first || range->first >= end ||
+		    range->pages > end - range->first)
+			return false;
+	}
+	return true;
+}
+
 static bool is_plausible(const struct snapshot_header *header)
 {
 	return header->magic == SNAPSHOT_MAGIC && header->version == SNAPSHOT_VERSION &&
@@ -49,6 +66,8 @@ static bool is_plausible(const struct snapshot_header *header)
 	       header->image_bytes % GUEST_PAGE_BYTES == 0 &&
 	       header->memory_end >= GUEST_POOL_BASE && header->memory_end < GUEST_POOL_MAX_END &&
 	       header->memory_end % (UINT64_C(1) << 21) == 0 && header->read_bytes > 0 &&
+	       header->features.count > 0 && header->features.count <= MACHINE_MAX_CPUID &&
+	       hot_is_plausible(header) &&
 	       is_text(header->image_name, sizeof(header->image_name)) &&
 	       is_text(header->python, sizeof(header->python)) &&
 	       is_text(header->preload, sizeof(header->preload));

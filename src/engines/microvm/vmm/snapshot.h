@@ -9,8 +9,14 @@
 #include "machine.h"
 
 #define SNAPSHOT_MAGIC UINT64_C(0x31534d5642535021)
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
 #define SNAPSHOT_MEMORY_OFFSET UINT64_C(0x10000)
+#define SNAPSHOT_MAX_HOT 512u
+
+struct snapshot_range {
+	uint32_t first; /* guest address / page */
+	uint32_t pages;
+};
 
 struct snapshot_header {
 	uint64_t magic;
@@ -27,6 +33,10 @@ struct snapshot_header {
 	char image_name[64];
 	char python[512];
 	char preload[1024];
+	/* What every execution writes, as a rehearsal after the boot has shown. */
+	uint32_t hot_count;
+	struct snapshot_range hot[SNAPSHOT_MAX_HOT];
+	struct machine_features features;
 	struct machine_state state;
 };
 

@@ -38,7 +38,7 @@ void supervisor_tell(const struct supervisor *supervisor, uint32_t type, const c
 }
 
 __attribute__((noreturn)) static void become_worker(const struct supervisor *supervisor,
-						    int fds[MICROVM_PIPES])
+						    uint32_t slot, int fds[MICROVM_PIPES])
 {
 	static struct worker worker;
 	sigset_t none;
@@ -52,16 +52,22 @@ __attribute__((noreturn)) static void become_worker(const struct supervisor *sup
 	worker.command_fd = fds[0];
 	worker.outbox.fd = fds[1];
 	worker.void_fd = supervisor->void_fd;
-	worker_main(&worker, supervisor->kvm_fd, !supervisor->config.single_use);
+	worker.unshared = supervisor->config.unshared_image != 0;
+	if (groups_enter(&supervisor->groups, slot) < 0)
+		worker_fail(&worker, "vmm: a worker cannot enter its control group");
+	worker.once = supervisor->config.single_use || supervisor->config.fresh_worker;
+	worker_main(&worker, supervisor->kvm_fd);
 }
 
-static void lose(const struct supervisor *supervisor, uint32_t slot, uint32_t generation,
+static void lose(struct supervisor *supervisor, uint32_t slot, uint32_t generation,
 		 int signal_number, uint64_t cpu_us)
 {
 	const struct vmm_reply message = {.type = VMM_GONE,
 					  .slot = slot,
 					  .generation = generation,
 					  .signal_number = signal_number,
+					  .oom_killed =
+						  groups_oom_killed(&supervisor->groups, slot),
 					  .cpu_us = cpu_us};
 
 	reply(supervisor, &message);
@@ -74,7 +80,7 @@ static void start_worker(struct supervisor *supervisor, const struct vmm_request
 	pid_t pid = slot->pid ? -1 : fork();
 
 	if (pid == 0)
-		become_worker(supervisor, fds);
+		become_worker(supervisor, request->slot, fds);
 	if (pid < 0) {
 		lose(supervisor, request->slot, request->generation, 0, 0);
 		return;
@@ -181,13 +187,14 @@ void supervisor_serve(struct supervisor *supervisor)
 		struct pollfd fds[] = {
 			{.fd = supervisor->host_fd, .events = POLLIN},
 			{.fd = supervisor->signal_fd, .events = POLLIN},
+			{.fd = supervisor->host_pidfd, .events = POLLIN},
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
 			break;
 		if (fds[1].revents)
 			child_turn(supervisor);
-		if (fds[0].revents && !host_turn(supervisor))
+		if (fds[2].revents || (fds[0].revents && !host_turn(supervisor)))
 			break;
 	}
 	end_all(supervisor);

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "../protocol.h"
+#include "groups.h"
 #include "snapshot.h"
 
 struct supervised {
@@ -15,11 +16,13 @@ struct supervised {
 struct supervisor {
 	struct vmm_config config;
 	int host_fd;
+	int host_pidfd; /* readable once the host's process is gone; or -1 */
 	int kvm_fd;
 	int signal_fd;
 	int void_fd;
 	int files_fd; /* root of a file system for guests' files on their way out, or -1 */
 	struct snapshot snapshot;
+	struct groups groups;
 	struct supervised slots[MICROVM_MAX_SLOTS];
 };
 
@@ -29,9 +32,5 @@ void supervisor_tell(const struct supervisor *supervisor, uint32_t type, const c
 
 /* files.c: sets files_fd, or -1 where that cannot be had. */
 void files_open(struct supervisor *supervisor);
-
-/* nest.c: goes on in namespaces of its own with an empty root, as the first process there; the
- * caller's process waits outside and ends with it. Returns inside only. */
-int nest_enter(struct supervisor *supervisor, struct psb_error *err);
 
 #endif

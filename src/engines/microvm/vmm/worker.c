@@ -1,8 +1,8 @@
 /*
  * Theory of operation: the worker's life. Everything that needs a right (memory, machine, timers) is
  * made first; then the jail closes and the commands are served. Between executions it sleeps in
- * read(). A new worker rehearses once: it learns which pages every execution writes, and the
- * faults of their first time are taken before anybody waits.
+ * read(). A new worker rehearses (rehearse.c), unless it is to serve only once: then nothing is kept
+ * that a reset would need.
  * Trust boundary: commands come from the library and are trusted; the guest is not. The worker is
  * what a guest that breaks out of its machine would own: see jail.c for what is left to it then.
  */
@@ -16,30 +16,49 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
-#include "ipc/request.h"
 #include "jail.h"
+#include "rehearse.h"
 
 #define INBOX_BYTES (1u << 17)
 #define SLACK_BYTES (UINT64_C(32) << 20)
 #define SLOT_ALIGN (UINT64_C(1) << 21)
-#define REHEARSALS 2
+#define EVENT_TEXT_BYTES 390u
 
-static uint64_t memory_end(const struct worker *worker)
+static uint64_t memory_end(const struct snapshot *snapshot, const struct vm_limits *limits)
 {
-	uint64_t end = worker->snapshot->header.memory_end + worker->limits.memory_bytes +
-		       worker->limits.workspace_bytes + SLACK_BYTES;
+	uint64_t end = snapshot->header.memory_end + limits->memory_bytes +
+		       limits->workspace_bytes + SLACK_BYTES;
 
 	end = (end + SLOT_ALIGN - 1) & ~(SLOT_ALIGN - 1);
 	return end < GUEST_POOL_MAX_END ? end : GUEST_POOL_MAX_END;
+}
+
+/* A sixteenth of what the guest sees is for page tables, KVM's and the processor's. */
+uint64_t worker_memory_bytes(const struct snapshot *snapshot, const struct vm_limits *limits,
+			     bool unshared)
+{
+	const struct snapshot_header *header = &snapshot->header;
+	uint64_t ram = memory_end(snapshot, limits) - GUEST_PROGRAM_BASE;
+	uint64_t copies = header->image_bytes + header->memory_end - GUEST_PROGRAM_BASE;
+
+	return ram + (ram + header->image_bytes) / 16 + (unshared ? copies : 0);
 }
 
 static int map_golden(struct worker *worker, struct psb_error *err)
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	uint64_t bytes = snapshot->header.memory_end - GUEST_PROGRAM_BASE;
-	uint8_t *golden = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->snapshot_fd,
-			       (off_t)SNAPSHOT_MEMORY_OFFSET);
+	uint8_t *golden;
 
+	if (worker->unshared) {
+		golden =
+			memory_copy_file(snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, bytes, err);
+		if (golden == MAP_FAILED)
+			return -1;
+	} else {
+		golden = mmap(NULL, bytes, PROT_READ, MAP_SHARED, snapshot->snapshot_fd,
+			      (off_t)SNAPSHOT_MEMORY_OFFSET);
+	}
 	if (golden == MAP_FAILED)
 		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot map the snapshot: %s",
 				strerror(errno));
@@ -47,39 +66,42 @@ static int map_golden(struct worker *worker, struct psb_error *err)
 	return 0;
 }
 
-static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+static int fill_memory(struct worker *worker, struct psb_error *err)
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	const struct snapshot_header *header = &snapshot->header;
+	bool copy = worker->unshared;
+	const struct memory_source source = {.fd = snapshot->snapshot_fd,
+					     .offset = SNAPSHOT_MEMORY_OFFSET,
+					     .file_end = header->memory_end,
+					     .end = memory_end(snapshot, &worker->limits),
+					     .tracked = !worker->once};
 	int rc =
-		memory_open_snapshot(&worker->memory, snapshot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET,
-				     header->memory_end, memory_end(worker), err);
+		(copy ? memory_copy_snapshot : memory_open_snapshot)(&worker->memory, &source, err);
 
-	if (rc == 0)
-		rc = memory_map_image(&worker->memory, snapshot->image_fd, header->image_bytes,
-				      err);
-	if (rc == 0)
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < header->hot_count; i++)
+		memory_prefetch(&worker->memory, header->hot[i].first * (uint64_t)GUEST_PAGE_BYTES,
+				header->hot[i].pages * (uint64_t)GUEST_PAGE_BYTES);
+	return (copy ? memory_copy_image : memory_map_image)(&worker->memory, snapshot->image_fd,
+							     header->image_bytes, err);
+}
+
+static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+{
+	const struct snapshot_header *header = &worker->snapshot->header;
+	int rc = fill_memory(worker, err);
+
+	if (rc == 0 && !worker->once)
 		rc = map_golden(worker, err);
 	if (rc == 0)
-		rc = machine_open(&worker->machine, kvm_fd, &worker->memory, err);
+		rc = machine_open(&worker->machine, kvm_fd, &worker->memory, &header->features,
+				  err);
 	if (rc == 0)
 		rc = machine_set_state(&worker->machine, &header->state, err);
 	worker->clean = rc == 0;
 	return rc;
-}
-
-/* The request of a tiny program. Made early: the jail lets nobody allocate. */
-static int encode_rehearsal(struct worker *worker, struct psb_error *err)
-{
-	static const char source[] = "result = [str(x) for x in range(3)]\nprint(result)\n";
-	static const char options[] = "{\"filename\": \"main.py\"}";
-	const struct request_parts parts = {.source = source,
-					    .source_len = sizeof(source) - 1,
-					    .options = options,
-					    .options_len = sizeof(options) - 1,
-					    .result_bytes = 1u << 16};
-
-	return request_encode(&parts, &worker->rehearsal, &worker->rehearsal_bytes, err);
 }
 
 int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err)
@@ -92,35 +114,7 @@ int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err)
 	rc = make_machine(worker, kvm_fd, err);
 	if (rc == 0)
 		rc = run_timers_open(err);
-	return rc < 0 ? rc : encode_rehearsal(worker, err);
-}
-
-/* Runs it into the void: nothing of it is seen by the library. */
-static int rehearse_once(struct worker *worker)
-{
-	const struct vm_command command = {.limits = worker->limits,
-					   .start_us = run_clock_ns() / 1000,
-					   .request_bytes = worker->rehearsal_bytes};
-	int events = worker->outbox.fd;
-	int rc;
-
-	memcpy(worker->inbox, worker->rehearsal, worker->rehearsal_bytes);
-	worker->inbox_start = 0;
-	worker->inbox_end = worker->rehearsal_bytes;
-	worker->outbox.fd = worker->void_fd;
-	rc = execution_start(worker, &command);
-	worker->outbox.fd = events;
-	return rc;
-}
-
-static int rehearse(struct worker *worker)
-{
-	for (int i = 0; i < REHEARSALS; i++)
-		if (rehearse_once(worker) < 0 ||
-		    (i == REHEARSALS - 1 && worker_learn_hot_pages(worker) < 0) ||
-		    worker_reset(worker) < 0)
-			return -1;
-	return 0;
+	return rc < 0 || worker->once ? rc : rehearsal_encode(worker, err);
 }
 
 static int say_ready(struct worker *worker)
@@ -166,26 +160,30 @@ static int obey(struct worker *worker, const struct vm_command *command)
 	}
 }
 
-static void say_broken(struct worker *worker, const char *text)
+/* Needs no memory: that may be what is missing. */
+void worker_fail(struct worker *worker, const char *text)
 {
-	if (worker->outbox.buffer &&
-	    outbox_add(&worker->outbox, VM_BROKEN, text, (uint32_t)strlen(text)) == 0)
-		(void)outbox_flush(&worker->outbox);
+	struct {
+		struct vm_event head;
+		char text[EVENT_TEXT_BYTES];
+	} event = {.head = {.type = VM_BROKEN}};
+	size_t len = strnlen(text, sizeof(event.text));
+
+	memcpy(event.text, text, len);
+	event.head.bytes = (uint32_t)len;
+	(void)!write(worker->outbox.fd, &event, sizeof(event.head) + len);
+	_exit(1);
 }
 
-void worker_main(struct worker *worker, int kvm_fd, bool with_rehearsal)
+void worker_main(struct worker *worker, int kvm_fd)
 {
 	struct vm_command command;
 	struct psb_error err = {0};
 
-	if (worker_prepare(worker, kvm_fd, &err) < 0 || worker_jail(worker, &err) < 0) {
-		say_broken(worker, err.message);
-		_exit(1);
-	}
-	if (with_rehearsal && rehearse(worker) < 0) {
-		say_broken(worker, "the first execution of a new machine failed");
-		_exit(1);
-	}
+	if (worker_prepare(worker, kvm_fd, &err) < 0 || worker_jail(worker, &err) < 0)
+		worker_fail(worker, err.message);
+	if (!worker->once && rehearse(worker) < 0)
+		worker_fail(worker, "vmm: the first execution of a new machine failed");
 	if (say_ready(worker) < 0)
 		_exit(1);
 	while (read_command(worker, &command))

@@ -10,6 +10,8 @@
 struct worker {
 	const struct snapshot *snapshot;
 	struct vm_limits limits; /* the widest that any execution may have */
+	bool once;               /* it serves one execution: no dirty log, no reset */
+	bool unshared;           /* copies of snapshot and image, no shared mapping */
 	int command_fd;
 	int void_fd; /* /dev/null */
 	struct outbox outbox;
@@ -28,8 +30,15 @@ struct worker {
 	uint64_t request_left; /* of the request, not yet given to the guest */
 };
 
+/* Says why this worker cannot serve, and ends. */
+__attribute__((noreturn)) void worker_fail(struct worker *worker, const char *text);
+
 /* Makes the machine, enters the jail, serves until the pipe ends. Does not return. */
-__attribute__((noreturn)) void worker_main(struct worker *worker, int kvm_fd, bool rehearse);
+__attribute__((noreturn)) void worker_main(struct worker *worker, int kvm_fd);
+
+/* The most host memory that a worker's guest, its bookkeeping and its copies can take. */
+uint64_t worker_memory_bytes(const struct snapshot *snapshot, const struct vm_limits *limits,
+			     bool unshared);
 
 /* worker_main() without jail and service; for tests. */
 int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err);
