@@ -18,7 +18,7 @@ prefix ?= /usr/local
 .PHONY: test-vanilla-kvm
 # test-microvm: the Python suites on the microVM engine alone.
 .PHONY: help build demo test test-meson test-sanitized test-threads test-clang test-python test-microvm lint \
-	format bench fuzz soak install clean
+	format bench fidelity fuzz soak install clean
 
 help:
 	@echo "make build    build/pysandbox and the library"
@@ -26,6 +26,7 @@ help:
 	@echo "make test     every suite, with gcc, clang and the sanitizers"
 	@echo "make lint     formatting, clang-tidy, banned functions, sizes"
 	@echo "make bench    the figures of this machine"
+	@echo "make fidelity CPython's, numpy's and pandas' own tests in a microVM: some hours"
 	@echo "make fuzz     every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds"
 	@echo "make soak     SOAK_RUNS ($(SOAK_RUNS)) executions with random ends: nothing may grow"
 	@echo "make install  into prefix ($(prefix))"
@@ -64,6 +65,12 @@ format:
 bench: build
 	$(DEPS) test
 	$(PYTHON) bench/run.py --command $(BUILD)/pysandbox
+
+fidelity: build
+	$(DEPS) test fidelity
+	$(PYTHON) scripts/fidelity.py --command $(BUILD)/pysandbox
+	-$(PYTHON) scripts/fidelity_pytest.py numpy --command $(BUILD)/pysandbox
+	-$(PYTHON) scripts/fidelity_pytest.py pandas --command $(BUILD)/pysandbox
 
 soak: build
 	PYSANDBOX=$(abspath $(BUILD))/pysandbox $(PYTHON) tests/soak/soak.py -n $(SOAK_RUNS)

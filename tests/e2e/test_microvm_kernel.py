@@ -149,6 +149,25 @@ for number, args in [(1, (1, 0, 5)), (0, (os.open('/dev/zero', os.O_RDONLY), 8, 
                      (228, (0, 8)), (318, (8, 5, 0)), (13, (10, 8, 0, 8)), (7, (8, 1, 0)), (35, (8, 0)), (202, (8, 0, 0, 0))]:
     call(number, *args)
 """,
+    "clocks": """
+libc.getauxval.restype = ctypes.c_ulong
+say(lambda: libc.getauxval(33) != 0) # the object that makes reading a clock no system call
+def order(clock):
+    times = [(ctypes.c_long * 2)() for _ in range(3)]
+    for read, time_ in ((libc.clock_gettime, times[0]), (lambda *a: libc.syscall(228, *a), times[1]), (libc.clock_gettime, times[2])):
+        assert read(clock, ctypes.byref(time_)) == 0
+    a, b, c = (t[0] * 10**9 + t[1] for t in times)
+    return a <= b <= c and c - a < 10**9
+ticking = threading.Thread(target=lambda: [time.sleep(0.001) for _ in range(50)]); ticking.start()
+for clock in (0, 1, 2, 4, 7, 11): say(lambda: all(order(clock) for _ in range(300)))
+ticking.join()
+begin = time.monotonic(); wall = time.time(); time.sleep(0.05)
+say(lambda: abs((time.time() - wall) - (time.monotonic() - begin)) < 0.02 and 0.05 <= time.monotonic() - begin)
+last = 0
+for _ in range(20000): last, before = time.monotonic_ns(), last; assert last >= before
+say(libc.clock_gettime, 999, ctypes.byref((ctypes.c_long * 2)())); say(libc.clock_gettime, -1, None)
+say(lambda: abs(libc.time(None) - time.time()) < 2); say(lambda: abs(time.time() - os.stat('.').st_ctime) < 60)
+""",
     "signals": """
 got = []
 say(signal.signal, signal.SIGUSR1, lambda *a: got.append(a[0])); os.kill(os.getpid(), signal.SIGUSR1); say(len, got)

@@ -64,4 +64,4 @@ def test_as_outside(path, config):
 
 
 def test_there_are_many():
-    assert sum(len(programs(path)) for path in TABLES) >= 120
+    assert sum(len(programs(path)) for path in TABLES) >= 150

@@ -55,8 +55,7 @@ static void set_limits(struct kernel *kernel)
 	struct tmpfs *tmpfs = &kernel->vfs.tmpfs;
 
 	(void)mm_set_end(&kernel->mm, run->pool_end);
-	kernel->memory_base = kernel->mm.charged;
-	kernel->mm.peak = kernel->mm.charged;
+	mm_begin(&kernel->mm, &kernel->comm->memory_peak_bytes);
 	kernel->mm.limit = UINT64_MAX;
 	if (run->memory_limit_bytes < UINT64_MAX - kernel->mm.charged)
 		kernel->mm.limit = kernel->mm.charged + run->memory_limit_bytes;
@@ -71,7 +70,6 @@ void kernel_new_run(struct kernel *kernel)
 	kernel->generation = kernel->run->generation;
 	clock_rebase(kernel);
 	kernel->limits_hit = 0;
-	kernel->mm.limit_hit = false;
 	kernel->vfs.disk_limit_hit = false;
 	kernel->comm->unknown_calls = 0;
 	kernel->idle_ns = 0;

@@ -71,8 +71,6 @@ void host_report(struct kernel *kernel)
 
 	comm->limits_hit = kernel->limits_hit | (kernel->mm.limit_hit ? COMM_LIMIT_MEMORY : 0u) |
 			   (kernel->vfs.disk_limit_hit ? COMM_LIMIT_DISK : 0u);
-	comm->memory_peak_bytes =
-		kernel->mm.peak > kernel->memory_base ? kernel->mm.peak - kernel->memory_base : 0;
 	comm->workspace_used_bytes = kernel->vfs.tmpfs.used_bytes;
 }
 

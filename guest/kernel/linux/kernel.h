@@ -86,7 +86,6 @@ struct kernel {
 	uint64_t last_record_end;
 	bool no_sigpipe; /* for the transfer that runs */
 	uint32_t limits_hit;
-	uint64_t memory_base; /* charged when the run began */
 	struct kernel_random random;
 	struct signal_table signals;
 	struct interval_timer timers[TIMER_COUNT];

@@ -30,6 +30,24 @@ int mm_reserve(struct mm *mm, uint64_t start, uint64_t end)
 	return areas_insert(mm, (struct area){.start = start, .end = end, .kind = AREA_RESERVED});
 }
 
+void mm_begin(struct mm *mm, uint64_t *shown_peak)
+{
+	mm->base = mm->charged;
+	mm->peak = mm->charged;
+	mm->limit_hit = false;
+	mm->shown_peak = shown_peak;
+	*shown_peak = 0;
+}
+
+void mm_note_peak(struct mm *mm)
+{
+	if (mm->charged <= mm->peak)
+		return;
+	mm->peak = mm->charged;
+	if (mm->shown_peak)
+		*mm->shown_peak = mm->peak - mm->base;
+}
+
 int mm_set_end(struct mm *mm, uint64_t high)
 {
 	high = page_down(high);
@@ -206,7 +224,7 @@ static void set_prot(struct mm *mm, struct area *area, uint32_t prot)
 	if (prot)
 		area->flags |= AREA_TOUCHED;
 	mm->charged += area_charge(area);
-	mm->peak = max_u64(mm->peak, mm->charged);
+	mm_note_peak(mm);
 }
 
 int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t prot)

@@ -50,6 +50,8 @@ struct mm {
 	uint64_t charged;
 	uint64_t limit; /* of charged */
 	uint64_t peak;
+	uint64_t base;        /* charged when the run began */
+	uint64_t *shown_peak; /* the host reads it, however the run ends: peak beyond base */
 	bool limit_hit;
 	uint64_t stale_count;
 	struct extent stale[MM_MAX_STALE]; /* free, but not zero */
@@ -58,6 +60,9 @@ struct mm {
 /* [low, high): all of it memory that reads as zero, except what mm_reserve() takes out. */
 int mm_init(struct mm *mm, struct heap *heap, struct vfs *vfs, uint64_t low, uint64_t high);
 int mm_reserve(struct mm *mm, uint64_t start, uint64_t end);
+/* A run begins: what is charged from now on is its own. */
+void mm_begin(struct mm *mm, uint64_t *shown_peak);
+void mm_note_peak(struct mm *mm); /* charged has grown */
 /* More or less memory at the end; nothing in use may lie in what goes. */
 int mm_set_end(struct mm *mm, uint64_t high);
 /* Where brk begins; mappings without a wish go above map_base, or between the two if that is full. */

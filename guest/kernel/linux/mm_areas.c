@@ -110,7 +110,7 @@ int areas_insert(struct mm *mm, struct area area)
 		return -ENOMEM;
 	insert_at(mm, index, area);
 	mm->charged += area_charge(&area);
-	mm->peak = max_u64(mm->peak, mm->charged);
+	mm_note_peak(mm);
 	areas_join(mm, index + 1);
 	areas_join(mm, index);
 	return 0;
