@@ -196,27 +196,62 @@ static PyObject *list_names(PyObject *names)
 	return set;
 }
 
-/* guard(builtins_module, names, refuse_listed, decide): from now on imports are judged. */
+static int put_in_place(PyObject *module, PyObject *builtins)
+{
+	PyObject *guarded = stand_in(module, "__import__", "builtins");
+	int rc = -1;
+
+	original_import = PyObject_GetAttrString(builtins, "__import__");
+	if (original_import && guarded)
+		rc = PyObject_SetAttrString(builtins, "__import__", guarded);
+	Py_XDECREF(guarded);
+	return rc != 0 ? rc : patch_importlib(module);
+}
+
+/* guard(builtins_module, names, refuse_listed, decide): from now on imports are judged, by these
+ * names. */
 PyObject *psb_guard(PyObject *module, PyObject *args)
 {
 	PyObject *builtins;
-	PyObject *guarded;
 	PyObject *names;
-	int rc;
+	PyObject *judge_by;
+	PyObject *set;
 
-	if (!PyArg_ParseTuple(args, "OOiO", &builtins, &names, &refuse_listed, &decide))
+	if (!PyArg_ParseTuple(args, "OOiO", &builtins, &names, &refuse_listed, &judge_by))
 		return NULL;
-	listed = list_names(names);
-	if (!listed)
+	set = list_names(names);
+	if (!set)
 		return NULL;
-	Py_INCREF(decide);
-	original_import = PyObject_GetAttrString(builtins, "__import__");
-	guarded = stand_in(module, "__import__", "builtins");
-	if (!original_import || !guarded)
+	Py_XDECREF(listed);
+	listed = set;
+	Py_INCREF(judge_by);
+	Py_XDECREF(decide);
+	decide = judge_by;
+	if (!original_import && put_in_place(module, builtins) != 0)
 		return NULL;
-	rc = PyObject_SetAttrString(builtins, "__import__", guarded);
-	Py_DECREF(guarded);
-	if (rc != 0 || patch_importlib(module) != 0)
+	Py_RETURN_NONE;
+}
+
+/* unguard(builtins_module): as if guard() had not been called. */
+PyObject *psb_unguard(PyObject *module, PyObject *args)
+{
+	PyObject *builtins;
+	PyObject *name = PyUnicode_FromString("importlib");
+	PyObject *importlib = name ? PyImport_GetModule(name) : NULL;
+	int rc = PyErr_Occurred() ? -1 : 0;
+
+	(void)module;
+	Py_XDECREF(name);
+	if (rc == 0 && !PyArg_ParseTuple(args, "O", &builtins))
+		rc = -1;
+	if (rc == 0 && original_import)
+		rc = PyObject_SetAttrString(builtins, "__import__", original_import);
+	if (rc == 0 && original_import_module && importlib)
+		rc = PyObject_SetAttrString(importlib, "import_module", original_import_module);
+	Py_CLEAR(original_import);
+	Py_CLEAR(original_import_module);
+	Py_XDECREF(importlib);
+	if (rc != 0)
 		return NULL;
 	Py_RETURN_NONE;
 }

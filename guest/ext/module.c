@@ -38,6 +38,41 @@ static PyObject *room_for(PyObject *module, PyObject *args)
 	Py_RETURN_TRUE;
 }
 
+/* 1 when the signal had a handler in Python, which is ignored now; -1: exception. */
+static int ignore_handled(PyObject *getsignal, PyObject *set_signal, PyObject *ignore, long number)
+{
+	PyObject *boxed = PyLong_FromLong(number);
+	PyObject *handler = boxed ? PyObject_CallFunctionObjArgs(getsignal, boxed, NULL) : NULL;
+	int rc = handler ? PyCallable_Check(handler) : -1;
+	PyObject *before = NULL;
+
+	if (rc == 1) {
+		before = PyObject_CallFunctionObjArgs(set_signal, boxed, ignore, NULL);
+		rc = before ? 1 : -1;
+	}
+	Py_XDECREF(before);
+	Py_XDECREF(handler);
+	Py_XDECREF(boxed);
+	return rc;
+}
+
+/* ignore_handled(getsignal, signal, SIG_IGN, last): no handler of the program's from here on. */
+static PyObject *ignore_all_handled(PyObject *module, PyObject *args)
+{
+	PyObject *getsignal;
+	PyObject *set_signal;
+	PyObject *ignore;
+	long last;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "OOOl", &getsignal, &set_signal, &ignore, &last))
+		return NULL;
+	for (long number = 1; number <= last; number++)
+		if (ignore_handled(getsignal, set_signal, ignore, number) < 0)
+			return NULL;
+	Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
 	{"serve", psb_serve, METH_VARARGS, "Be a template; returns in instances only."},
 	{"ready", psb_ready, METH_VARARGS, "Tell the keeper that this instance can be used."},
@@ -50,8 +85,11 @@ static PyMethodDef methods[] = {
 	{"compile", compile_source, METH_VARARGS, "Compile a program."},
 	{"run_between", psb_run_between, METH_VARARGS, "What run() calls before and after."},
 	{"run", psb_run, METH_VARARGS, "Run the program; the hook for an uncaught exception."},
+	{"ignore_handled", ignore_all_handled, METH_VARARGS, "Ignore signals that have handlers."},
 	{"room_for", room_for, METH_VARARGS, "Is there address space for so many bytes?"},
+	{"expect", psb_expect, METH_VARARGS, "A part of the options that is known."},
 	{"guard", psb_guard, METH_VARARGS, "Judge imports from now on."},
+	{"unguard", psb_unguard, METH_VARARGS, "Judge no imports any more."},
 	{"__import__", (PyCFunction)(void (*)(void))psb_guard_import, METH_VARARGS | METH_KEYWORDS,
 	 "Import a module."},
 	{"import_module", (PyCFunction)(void (*)(void))psb_guard_import_module,

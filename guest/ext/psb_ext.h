@@ -29,6 +29,7 @@ void psb_await_stop(void);
 /* request.c: read_request(revive) -> (source: bytes, inputs: dict|None, options: dict,
  * result_bytes: int). Files are written beneath the current directory; the token stays in C. */
 PyObject *psb_read_request(PyObject *module, PyObject *args);
+PyObject *psb_expect(PyObject *module, PyObject *args);
 
 /* emit.c: emit_result(value, convert) streams FRAME_RESULT frames; convert(obj) is called for
  * types that C does not know and returns a plain replacement. emit_end(dict) writes FRAME_END. */

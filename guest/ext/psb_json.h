@@ -65,6 +65,7 @@ PyObject *psb_decode(const char *text, size_t len, PyObject *revive);
 
 /* guard.c */
 PyObject *psb_guard(PyObject *module, PyObject *args);
+PyObject *psb_unguard(PyObject *module, PyObject *args);
 PyObject *psb_guard_import(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *psb_guard_import_module(PyObject *module, PyObject *args, PyObject *kwargs);
 

@@ -54,7 +54,8 @@ def start(argv):
         names[module.__name__] = Namespace(**module.__dict__)
     preloads = [name for name in argv[1:2] and argv[1].split(',') if name]
     space = load('psb_run', fetch('psb_run'), names)
-    space['become_ready'](preloads, argv[2:3] == ['1'], argv[3:4] == ['machine'])
+    machine = argv[3:4] == ['machine']
+    space['become_ready'](preloads, argv[2:3] == ['1'], machine, [] if machine else argv[3:6])
     psb.run_between(space['begin'], space['raised'], space['end'], sys.settrace, sys.setprofile)
     return psb.run
 

@@ -63,7 +63,7 @@ def folder():
 def decide(name, fromlist, space):
     """The text of a refusal, or None. Called by guard.c for names that the list speaks of."""
     global entries
-    if not asked_by_program(program, space, folder()):
+    if program is None or not asked_by_program(program, space, folder()):
         return None
     if not entries:
         entries = frozenset(names)
@@ -77,9 +77,29 @@ def decide(name, fromlist, space):
 
 
 def install(asking, imports):
-    global program, names, deny, policy
+    """Judges for `asking` from now on, as the request says; also in place of what is installed."""
+    global program, entries, names, deny, policy
     program = asking
+    entries = frozenset()
     names = imports.get('names') or ()
     deny = imports.get('mode') == 'deny'
     policy = imports.get('policy') or 'default'
-    psb.guard(builtins, names, int(deny), decide)
+    if imports.get('mode', 'off') == 'off':
+        psb.unguard(builtins)
+    else:
+        psb.guard(builtins, names, int(deny), decide)
+
+
+def expect(mode, listed, name):
+    """The list of the template's policy, installed before there is a request. One that has the same
+    says `true`; any other takes its place."""
+    imports = {'mode': mode, 'names': [entry for entry in listed.split(',') if entry],
+               'policy': name}
+    quoted = ','.join(f'"{entry}"' for entry in imports['names'])
+    psb.expect(f'"imports":{{"mode":"{mode}","names":[{quoted}],"policy":"{name}"}}'.encode())
+    install(None, imports)
+
+
+def judge_for(asking):
+    global program
+    program = asking

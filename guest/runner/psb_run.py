@@ -27,7 +27,7 @@ real_open = _io.open
 setrecursionlimit = sys.setrecursionlimit
 recursion_limit = sys.getrecursionlimit()
 BALLAST_BYTES = 4 << 20
-SIGNALS = range(1, 65)
+LAST_SIGNAL = 64
 KEPT_ENVIRONMENT = ('MALLOC_', 'OPENBLAS_', 'OMP_', 'MKL_', 'NUMEXPR_')
 
 
@@ -97,7 +97,7 @@ def prepare_bare():
         setattr(builtins, name, Late(name))
 
 
-def prepare(preloads, single):
+def prepare(preloads, single, imports):
     import faulthandler
     if preloads:
         part('psb_warm')['load_modules'](preloads, modules)
@@ -112,14 +112,16 @@ def prepare(preloads, single):
     if not single:
         for name in ('psb_errors', 'psb_values', 'psb_imports', 'psb_warm'):
             part(name)
+        if imports:
+            part('psb_imports')['expect'](*imports)
         gc.collect()
         gc.freeze()
 
 
-def become_ready(preloads, single, in_machine):
+def become_ready(preloads, single, in_machine, imports):
     global machine, program
     machine = in_machine
-    prepare(preloads, single)
+    prepare(preloads, single, imports)
     if machine:  # the snapshot is taken where the request is read
         part('psb_warm')['warm'](modules)
         program = Program()
@@ -245,8 +247,10 @@ class Program:
         if env:
             set_environment(env)
         imports = options.get('imports')
-        if imports and imports.get('mode', 'off') != 'off':
-            part('psb_imports')['install'](self, imports)
+        if imports is True:  # the template's own, which is installed
+            part('psb_imports')['judge_for'](self)
+        else:
+            part('psb_imports')['install'](self, imports or {})
 
     def compile(self):
         """(code, names), or None when it is no program."""
@@ -320,9 +324,7 @@ def flush_streams():
 def settle():
     """No handler of the program and no short recursion limit from here on."""
     setrecursionlimit(recursion_limit)
-    for number, handler in enumerate(map(_signal.getsignal, SIGNALS), 1):
-        if callable(handler):
-            _signal.signal(number, _signal.SIG_IGN)
+    psb.ignore_handled(_signal.getsignal, _signal.signal, _signal.SIG_IGN, LAST_SIGNAL)
     return True
 
 

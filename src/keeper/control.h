@@ -17,7 +17,7 @@
 
 #include "core/evidence.h"
 
-#define KEEPER_VERSION 3u
+#define KEEPER_VERSION 4u
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_TEXT_BYTES 400u
 #define HOST_FDS 5u
@@ -62,6 +62,9 @@ struct keeper_config {
 	char python_version[16];
 	char libexec[512];
 	char preload[1024];
+	char import_mode[8];     /* "deny", "allow" or "" for none or one that has no room here */
+	char import_names[4096]; /* with commas: installed ahead, so that a request need not */
+	char policy_name[64];
 	char spare_env[2][128]; /* "NAME=value" passed on to the interpreter, or "" */
 };
 

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +28,47 @@
 /* The smallest ordinary request, of ordinary size: where allocations fall depends on it. What larger
  * programs have in common is run by the runner after it (warm() in psb_warm.py). */
 static const char sample_source[] = "print('text')\nresult = sum(range(10))\n";
-static const char sample_options[] =
-	"{\"filename\":\"main.py\",\"keep_source\":false,\"env\":{},\"imports\":{\"mode\":\"deny\","
-	"\"names\":[\"subprocess\",\"_posixsubprocess\",\"socket\",\"_socket\",\"socketserver\","
-	"\"ssl\","
-	"\"_ssl\",\"ctypes\",\"_ctypes\",\"cffi\",\"_cffi_backend\",\"multiprocessing\","
-	"\"_multiprocessing\",\"pty\",\"http\",\"urllib.request\",\"ftplib\",\"smtplib\","
-	"\"poplib\","
-	"\"imaplib\",\"telnetlib\",\"nntplib\",\"xmlrpc\",\"webbrowser\"],\"policy\":\"default\"},"
-	"\"memory_bytes\":268435456,\"preloaded\":[]}";
+#define SAMPLE_OPTIONS_BYTES 8192u
+
+struct text {
+	char *data;
+	size_t len;
+	size_t room;
+};
+
+/* What has no room is left out: the sample is then no request, and there is no hot set. */
+__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text->data + text->len, text->room - text->len, format, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n < text->room - text->len)
+		text->len += (size_t)n;
+}
+
+/* As the host will write them, import list included. */
+static void write_options(const struct keeper_config *config, struct text *out)
+{
+	const char *name = config->import_names;
+	const char *between = "";
+
+	add(out, "{\"filename\":\"main.py\",\"keep_source\":false,\"env\":{},");
+	add(out, "\"imports\":{\"mode\":\"%s\",\"names\":[",
+	    config->import_mode[0] ? config->import_mode : "off");
+	while (*name) {
+		size_t len = strcspn(name, ",");
+
+		if (len > 0)
+			add(out, "%s\"%.*s\"", between, (int)len, name);
+		between = ",";
+		name += len + (name[len] == ',');
+	}
+	add(out, "],\"policy\":\"%s\"},", config->policy_name);
+	add(out, "\"memory_bytes\":268435456,\"preloaded\":[]}");
+}
 
 static int make_pipes(struct scout *scout, int guest[4])
 {
@@ -82,18 +115,21 @@ bool scout_begin(struct keeper *keeper)
 	return false;
 }
 
-static int send_sample(int fd)
+static int send_sample(const struct keeper_config *config, int fd)
 {
-	const struct request_parts parts = {
+	char data[SAMPLE_OPTIONS_BYTES];
+	struct text options = {.data = data, .room = sizeof(data)};
+	struct request_parts parts = {
 		.source = sample_source,
 		.source_len = sizeof(sample_source) - 1,
-		.options = sample_options,
-		.options_len = sizeof(sample_options) - 1,
+		.options = data,
 		.result_bytes = 1u << 20,
 	};
 	auto_free uint8_t *bytes = NULL;
 	size_t len = 0;
 
+	write_options(config, &options);
+	parts.options_len = options.len;
 	if (request_encode(&parts, &bytes, &len, NULL) < 0)
 		return -ENOMEM;
 	/* Smaller than a pipe holds: it does not block. */
@@ -114,7 +150,7 @@ void scout_ready(struct keeper *keeper)
 {
 	struct slot *slot = &keeper->slots[SCOUT_SLOT];
 
-	if (send_sample(keeper->scout.fds[0]) < 0) {
+	if (send_sample(&keeper->config, keeper->scout.fds[0]) < 0) {
 		slot_kill(slot);
 		return;
 	}

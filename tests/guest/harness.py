@@ -31,7 +31,7 @@ def encode_request(source, inputs=None, options=None, files=(), cap=1 << 20, tok
         source = source.encode('utf-8', 'surrogatepass')
     inputs = b'' if inputs is None else inputs if isinstance(inputs, bytes) else (
         json.dumps(inputs).encode())
-    options = json.dumps(options or {}).encode()
+    options = json.dumps(options or {}, separators=(',', ':')).encode()
     tail = source + inputs + options
     for name, data in files:
         name = name.encode()
@@ -99,14 +99,14 @@ class Outcome:
 class Process:
     """One interpreter with the runner in it, up to its end."""
 
-    def __init__(self, python, folder, workspace, preload, single, env):
+    def __init__(self, python, folder, workspace, preload, single, env, template):
         request_out, self.request_fd = os.pipe()
         self.result_fd, result_in = os.pipe()
         high = [os.dup2(result_in, 250, inheritable=True),
                 os.dup2(request_out, 251, inheritable=True)]
         try:
             self.child = subprocess.Popen(
-                [python, '-I', '-S', str(folder / 'psb_start.py'), preload, single],
+                [python, '-I', '-S', str(folder / 'psb_start.py'), preload, single, *template],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 env={'OPENBLAS_NUM_THREADS': '1', **(env or {})}, cwd=workspace, pass_fds=high)
         finally:
@@ -148,6 +148,7 @@ class Process:
 
 class GuestCase(unittest.TestCase):
     python = '/usr/bin/python3'
+    template = ()  # mode, names and policy of an import list that is known before the request
 
     @classmethod
     def setUpClass(cls):
@@ -163,7 +164,8 @@ class GuestCase(unittest.TestCase):
     def run_raw(self, request, preload='', single='1', timeout=60, read_limit=1 << 30, env=None):
         workspace = pathlib.Path(tempfile.mkdtemp(dir=self.base)) / 'work'
         workspace.mkdir()
-        process = Process(self.python, self.folder, workspace, preload, single, env)
+        process = Process(self.python, self.folder, workspace, preload, single, env,
+                          self.template if single == '0' else ())
         data, out, err = process.run(request, timeout, read_limit)
         frames, stray = decode_frames(data)
         return Outcome(frames, stray, out, err, process.child.returncode, workspace)

@@ -91,5 +91,36 @@ class Imports(GuestCase):
                          options=DENY)
 
 
+class KnownList(Imports):
+    """The same where a template knows a list before there is a request: the request's counts."""
+    template = ('deny', ','.join(DENY['imports']['names']), 'default')
+
+    def run_raw(self, *args, **how):
+        return super().run_raw(*args, **{**how, 'single': '0'})
+
+    def test_off_is_as_if_there_had_been_none(self):
+        for options in ({}, {'imports': {'mode': 'off', 'names': []}}):
+            self.check_ok('import importlib, subprocess\n'
+                          'result = [__import__.__self__.__name__, importlib.import_module.__module__,\n'
+                          '          importlib.import_module("subprocess").__name__]',
+                          ['builtins', 'importlib', 'subprocess'], options=options,
+                          preload='importlib')
+
+    def test_the_known_list_is_not_read_again(self):
+        outcome = self.check_ok('import math\nresult = 1', 1, options=DENY)
+        self.assertEqual(outcome.end['denied_imports'], [])
+        elsewhere = {**DENY, 'filename': '"imports":{"mode":"deny","names":['}
+        self.check_error('import subprocess', 'ImportError', options=elsewhere)
+
+
+class KnownAllowList(KnownList):
+    template = ('allow', ','.join(ALLOW['imports']['names']), 'strict')
+
+
+class UnquotableList(KnownList):
+    """A name that JSON would write otherwise is never taken for known."""
+    template = ('deny', 'subprocess', 'a "name"')
+
+
 if __name__ == '__main__':
     unittest.main()

@@ -44,6 +44,18 @@ static void pass_environment(struct keeper_config *config)
 	}
 }
 
+/* A hint: without it each request brings the list, which takes longer. */
+static void pass_imports(const struct plan *plan, struct keeper_config *config)
+{
+	if (plan->import_mode == IMPORTS_OFF || !plan->import_list ||
+	    strlen(plan->import_list) >= sizeof(config->import_names))
+		return;
+	(void)snprintf(config->import_mode, sizeof(config->import_mode), "%s",
+		       plan->import_mode == IMPORTS_DENY_LIST ? "deny" : "allow");
+	(void)snprintf(config->import_names, sizeof(config->import_names), "%s", plan->import_list);
+	(void)snprintf(config->policy_name, sizeof(config->policy_name), "%s", plan->policy_name);
+}
+
 static int fill_config(const struct plan *plan, struct keeper_config *config, struct psb_error *err)
 {
 	struct python_layout layout;
@@ -72,6 +84,7 @@ static int fill_config(const struct plan *plan, struct keeper_config *config, st
 	(void)snprintf(config->libexec, sizeof(config->libexec), "%s", plan->libexec);
 	(void)snprintf(config->preload, sizeof(config->preload), "%s", plan->preload);
 	pass_environment(config);
+	pass_imports(plan, config);
 	return 0;
 }
 
