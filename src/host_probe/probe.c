@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup/cgroup.h"
 #include "jail/jail.h"
-#include "keeper/cgroup.h"
 
 #define PROBE_STACK_BYTES 16384
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cgroup/cgroup.h"
 #include "jail/jail.h"
-#include "keeper/cgroup.h"
 #include "keeper/control.h"
 
 enum slot_state {

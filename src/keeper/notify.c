@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 
 #include "core/cleanup.h"
+#include "host_probe/procfs.h"
 #include "keeper/keeper.h"
-#include "keeper/procfs.h"
 
 static bool is_signal(const struct seccomp_data *call)
 {

@@ -9,8 +9,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "host_probe/procfs.h"
 #include "keeper/keeper.h"
-#include "keeper/procfs.h"
 
 #define OWN_PROCESSES 3u /* the first process, the zygote, the keeper */
 #define UNKNOWN_OTHERS 4096u

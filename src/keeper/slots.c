@@ -20,8 +20,8 @@
 
 #include "core/cleanup.h"
 #include "core/clock.h"
+#include "host_probe/procfs.h"
 #include "keeper/keeper.h"
-#include "keeper/procfs.h"
 
 /* An init that has not spoken yet counts: it runs on the slot's stack in the zygote's memory, so the
  * slot must not be used again before it is dead. */

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "host_probe/procfs.h"
 #include "keeper/keeper.h"
-#include "keeper/procfs.h"
 
 #define MAX_DEPTH 32
 #define MAX_PASSES 100000

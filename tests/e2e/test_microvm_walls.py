@@ -6,8 +6,7 @@ Workers, supervisors and the process that boots an image are found below us and 
 import ctypes
 import os
 import pathlib
-import select
-import struct
+import stat
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ OFF = '{"imports":{"mode":"off"}}'
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 SECCOMP_FILTER = "2"
 NO_CAPABILITY = "0" * 16
-FAN_OPEN, FAN_MARK_ADD, FAN_EVENT = 0x20, 1, "=IBBHQii"
+IN_OPEN, EVENT_BYTES = 0x20, 16
 
 pytestmark = pytest.mark.skipif(
     not os.access("/dev/kvm", os.R_OK | os.W_OK) or os.geteuid() != 0,
@@ -120,39 +119,38 @@ def test_the_process_that_boots_an_image_is_caged_like_a_worker(pysandbox, tmp_p
 
 
 class Opens:
-    """Who opens a file from now on, by fanotify."""
+    """How often a file is opened from now on, by inotify."""
 
     def __init__(self, path):
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = self.libc.fanotify_init(0, os.O_RDONLY)
-        if self.fd < 0:
-            pytest.skip("this kernel has no fanotify")
-        rc = self.libc.fanotify_mark(self.fd, FAN_MARK_ADD, ctypes.c_uint64(FAN_OPEN), -1, path.encode())
-        if rc < 0:
-            os.close(self.fd)
-            pytest.skip(f"fanotify: {os.strerror(ctypes.get_errno())}")
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_NONBLOCK)
+        assert libc.inotify_add_watch(self.fd, path.encode(), IN_OPEN) > 0
 
-    def pids(self):
-        found = set()
-        while select.select([self.fd], [], [], 0.1)[0]:
-            data = os.read(self.fd, 65536)
-            while data:
-                length, _, _, _, _, fd, pid = struct.unpack_from(FAN_EVENT, data)
-                found.add(pid)
-                os.close(fd)
-                data = data[length:]
-        return found
+    def count(self):
+        try:
+            return len(os.read(self.fd, 65536)) // EVENT_BYTES
+        except BlockingIOError:
+            return 0
 
 
-def test_the_host_never_opens_kvm(traces):
-    opens = Opens("/dev/kvm")
-    with sandbox() as box:
-        assert box.execute("result = 1")["status"] == "ok"
-        assert not any("kvm" in link for link in links(os.getpid()).values())
-    opened_by = opens.pids()
+def test_the_host_never_opens_kvm(tmp_path):
+    """One open for each supervisor, none where nothing is started. Other processes of this machine
+    have another node of the device."""
+    node = tmp_path / "kvm"
+    os.mknod(node, 0o600 | stat.S_IFCHR, os.stat("/dev/kvm").st_rdev)
+    opens = Opens(str(node))
+    in_its_place = ["unshare", "--mount", "sh", "-c", f'mount --bind {node} /dev/kvm && exec "$0" "$@"']
+
+    def run(*words):
+        done = subprocess.run([*in_its_place, psbtest.command(), *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    assert "microvm" in run("engines")
+    assert opens.count() == 0
+    assert run("run", "--engine", "microvm", "-c", "result = 1").strip() == "1"
+    assert opens.count() == 1
     os.close(opens.fd)
-    assert opened_by, "the supervisor's open was not seen"
-    assert os.getpid() not in opened_by
 
 
 def group_of(pid, controller):
@@ -214,7 +212,6 @@ def test_a_worker_that_meets_its_group_s_wall_is_a_memory_limit(pysandbox, trace
         limit_of(directory, "memory.limit_in_bytes", "memory.max").write_text(str(48 << 20))
         outcome = box.execute("x = bytearray(300 << 20)\nfor i in range(0, len(x), 4096): x[i] = 1\n")
         assert outcome["status"] == "memory_limit", outcome
-        limit_of(directory, "memory.limit_in_bytes", "memory.max").write_text(str(1 << 30))
         assert box.execute("result = 2")["result"] == 2
         assert machines() != [worker]
 
@@ -233,7 +230,7 @@ def test_groups_of_a_killed_host_are_removed_at_the_next_start(pysandbox, traces
     while machines() and time.monotonic() < end:
         time.sleep(0.01)
     traces.reap()
-    assert group.parent.exists(), "nobody was left to remove it"
+    # Nobody is left to remove it but the next start: ours, or that of another user of this machine.
     with sandbox() as again:
         assert again.execute("result = 3")["result"] == 3
         assert not group.parent.exists()
@@ -249,6 +246,7 @@ def test_the_supervisor_dies_with_the_process_outside(pysandbox, traces):
     while machines() and time.monotonic() < end:
         time.sleep(0.01)
     assert not machines()
+    traces.reap()
     assert box.execute("result = 4")["status"] in ("ok", "unavailable")
     box.close()
     with sandbox():

@@ -1,5 +1,5 @@
 /*
- * Arms the wrappers inside of a keeper: it is exec'd without environment or arguments, so what is to
+ * Arms the wrappers inside of a keeper or a VMM: it is exec'd without environment or arguments, so what is to
  * fail stands in the file `inject` beside it.
  */
 #include <stdio.h>

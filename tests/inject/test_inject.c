@@ -1,16 +1,17 @@
 /*
- * Failure injection with the real engine: every allocation and every system call of the library, or
- * of the keeper, fails once in turn, over sessions that use all of the interface. Whatever fails:
+ * Failure injection with the real engines: every allocation and every system call of the library, of
+ * the keeper, or of the microVM engine's supervisor and workers, fails once in turn, over sessions that use all of the interface. Whatever fails:
  *  - a call gives an error with a text, or an outcome; never a hang;
  *  - a program that is said to have run well ran in the very cage that it has otherwise;
  *  - a program that breaks a limit is never said to have run well;
  *  - no descriptor and no memory of the library is left.
  *
- *   test_inject library|keeper FOLDER [FIRST [STEP]]
+ *   test_inject library|keeper|vmm FOLDER [FIRST [STEP]]
  *
  * The ordinary run takes every STEP-th call; PSB_INJECT_STEP=1 in the environment takes all.
  *
- * FOLDER holds pysandbox-keeper and psb; for the keeper's turn also the file `inject`.
+ * FOLDER holds the programs that the library starts and psb; for their turn also the file `inject`.
+ * A worker's cage is looked at from outside: a guest cannot see it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,13 +22,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cage_look.h"
 #include "inject.h"
 #include "pysandbox.h"
 
-enum { FETCH_MS = 20000, HANG_S = 30 };
+enum { FETCH_MS = 20000, HANG_S = 30, CAGE_LOOKS = 200, END_MS = 5000 };
 
 /* What the guest sees of its cage. Two runs in the same cage give the same text. */
 static const char look[] =
@@ -75,6 +79,8 @@ static char outputs[600];
 static char canary[700];
 static char level[12];
 static bool in_library;
+static bool in_vmm;
+static char worker_cage[2000]; /* when nothing fails */
 
 struct tally {
 	long sessions;
@@ -207,6 +213,23 @@ static void check_writer(const psb_outcome *outcome)
 		bad("ok, but its output is not there");
 }
 
+/* Of a worker that serves again; one that is being made gets a moment to close its jail. */
+static void check_cage(void)
+{
+	const struct timespec pause = {0, 20000000};
+	char text[sizeof(worker_cage)];
+
+	for (int i = 0; i < CAGE_LOOKS; i++) {
+		cage_look(text, sizeof(text));
+		if (!worker_cage[0])
+			memcpy(worker_cage, text, sizeof(text));
+		if (!text[0] || strcmp(text, worker_cage) == 0)
+			return;
+		(void)nanosleep(&pause, NULL);
+	}
+	bad("another cage of the worker:\n# %s# %s", text, worker_cage);
+}
+
 static void fill(struct psb_request *request, const char *source, char *inputs, size_t size)
 {
 	psb_request_init(request);
@@ -233,6 +256,8 @@ static void execute(psb_sandbox *sandbox, const char *source, void (*check)(cons
 		return;
 	}
 	check(outcome);
+	if (in_vmm && psb_outcome_status(outcome) == PSB_OK)
+		check_cage();
 	psb_outcome_free(outcome);
 }
 
@@ -312,7 +337,7 @@ static void session(void)
 
 	psb_options_init(&options);
 	psb_limits_init(&options.limits);
-	options.engine = "native";
+	options.engine = in_vmm ? "microvm" : "native";
 	options.libexec = folder;
 	options.policy = "{\"imports\":{\"mode\":\"off\"}}";
 	options.require = level; /* a probe that fails must not lead to a lesser cage here */
@@ -331,6 +356,8 @@ static void session(void)
 	set_armed(true);
 	psb_close(sandbox);
 	set_armed(false);
+	if (in_vmm && cage_wait_for_all(END_MS) > 0)
+		bad("a process outlives its sandbox");
 	(void)alarm(0);
 }
 
@@ -368,7 +395,7 @@ static void check_reference(void)
 	if (!reference[0] || tally.good != 2 || tally.errors || tally.unavailable || tally.lost)
 		bad("the session fails by itself: %ld good, %ld errors, %ld unavailable, %ld lost",
 		    tally.good, tally.errors, tally.unavailable, tally.lost);
-	printf("# the cage: %s\n", reference);
+	printf("# the cage: %s\n%s%s", reference, in_vmm ? "# the worker's: " : "", worker_cage);
 }
 
 /* A folder that receives files, with a file in it that a guest must neither see nor write. */
@@ -397,6 +424,30 @@ static void remove_outputs(void)
 	(void)rmdir(outputs);
 }
 
+static bool find_engine(struct psb_engine_info *info)
+{
+	const char *wanted = in_vmm ? "microvm" : "native";
+
+	for (size_t i = 0; psb_engine_at(i, info, NULL) == 0; i++)
+		if (strcmp(info->name, wanted) == 0)
+			return info->available != 0;
+	return false;
+}
+
+/* Sessions shall find it: they are about supervisor and workers. */
+static void build_image(void)
+{
+	struct psb_options options;
+	struct psb_error err = {0};
+
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	psb_options_init(&options);
+	options.libexec = folder;
+	if (psb_image(&options, PSB_IMAGE_BUILD, NULL, NULL, &err) < 0)
+		bad("no image: %s", err.message);
+	(void)cage_wait_for_all(END_MS);
+}
+
 int main(int argc, char **argv)
 {
 	struct psb_engine_info info = {.size = sizeof(info)};
@@ -413,15 +464,19 @@ int main(int argc, char **argv)
 	if (argc < 3 || step < 1)
 		return 2;
 	in_library = strcmp(argv[1], "library") == 0;
+	in_vmm = strcmp(argv[1], "vmm") == 0;
 	folder = argv[2];
-	if (psb_engine_at(0, &info, NULL) || !info.available) {
+	if (!find_engine(&info)) {
 		printf("1..0 # SKIP %s\n", info.missing);
 		return 0;
 	}
 	(void)snprintf(level, sizeof(level), "%d", (int)info.level);
 	(void)snprintf(path, sizeof(path), "%.500s/inject", folder);
 	inject = inject_open(path, in_library);
+	inject->target = -1;
 	make_outputs();
+	if (in_vmm)
+		build_image();
 	count = one(-1);
 	check_reference();
 	printf("# %ld calls\n", count);

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keeper/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "keeper/keeper.h"
 
 struct host {

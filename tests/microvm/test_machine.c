@@ -21,18 +21,11 @@
 #include <cmocka.h>
 
 #include "engines/microvm/events.h"
-#include "engines/microvm/vmm/boot.h"
-#include "engines/microvm/vmm/worker.h"
+#include "fixture.h"
 
 #define REQUEST_HEAD 64u
 #define SHORT_MS 300u
-#define LONG_MS 30000u
-
-struct fixture {
-	struct snapshot snapshot;
-	struct worker worker;
-	int events_fd; /* what the worker says */
-};
+#define LONG_MS FIXTURE_WALL_MS
 
 struct seen {
 	bool ended;
@@ -242,67 +235,6 @@ static void files_are_collected_after_a_crash(void **state)
 	}
 }
 
-static int open_file(const char *name)
-{
-	int fd = memfd_create(name, MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void make_snapshot(struct fixture *fixture, int kvm_fd)
-{
-	static const char *const none[] = {NULL};
-	static struct boot boot;
-	static struct boot_result result;
-	struct psb_error err = {0};
-
-	boot = (struct boot){.kvm_fd = kvm_fd,
-			     .kernel_fd = open(getenv("PSB_MINI_KERNEL"), O_RDONLY | O_CLOEXEC),
-			     .image_fd = open_file("image"),
-			     .snapshot_fd = open_file("snapshot"),
-			     .report_fd = -1,
-			     .image_bytes = GUEST_PAGE_BYTES,
-			     .argv = none,
-			     .envp = none};
-	assert_int_equal(ftruncate(boot.image_fd, GUEST_PAGE_BYTES), 0);
-	(void)fchmod(boot.image_fd, 0600);
-	(void)fchmod(boot.snapshot_fd, 0600);
-	if (boot_run(&boot, &result, &err) < 0 || boot_store(&boot, &result, &err) < 0)
-		fail_msg("%s", err.message);
-	if (snapshot_load(&fixture->snapshot, boot.snapshot_fd, boot.image_fd, &err) < 0)
-		fail_msg("%s", err.message);
-	(void)close(boot.kernel_fd);
-}
-
-static int set_up(void **state)
-{
-	static struct fixture fixture;
-	struct worker *worker = &fixture.worker;
-	struct psb_error err = {0};
-	int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	int ends[2];
-
-	make_snapshot(&fixture, kvm_fd);
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	(void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
-	fixture.events_fd = ends[0];
-	worker->snapshot = &fixture.snapshot;
-	worker->outbox.fd = ends[1];
-	worker->limits = (struct vm_limits){.wall_ms = LONG_MS,
-					    .cpu_ms = LONG_MS,
-					    .memory_bytes = 64u << 20,
-					    .workspace_bytes = 16u << 20,
-					    .workspace_files = 64,
-					    .open_files = 64,
-					    .threads = 8};
-	if (worker_prepare(worker, kvm_fd, &err) < 0)
-		fail_msg("%s", err.message);
-	(void)close(kvm_fd);
-	*state = &fixture;
-	return 0;
-}
-
 /* There, and no page of a file. */
 static bool is_copied(const uint8_t *page)
 {
@@ -401,5 +333,5 @@ int main(void)
 
 	if (access("/dev/kvm", R_OK | W_OK) < 0)
 		return 77;
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, fixture_set_up, NULL);
 }

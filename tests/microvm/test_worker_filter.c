@@ -1,6 +1,7 @@
 /*
- * What is left to a worker: the filter is installed in a child, which then tries. A call that is not
- * on the list ends the process; those that the worker lives on do not.
+ * What is left to a worker, and to the process that boots an image: the filter is installed in a
+ * child, which then tries. A call that is not on the list ends the process; those that the worker lives
+ * on do not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,11 +76,36 @@ static const struct attempt attempts[] = {
 	{"x32 read", 0x40000000, {-1}, false},
 };
 
-static void install(void)
+static const struct attempt boot_attempts[] = {
+	{"write", SYS_write, {-1}, true},
+	{"KVM_RUN", SYS_ioctl, {-1, KVM_RUN}, true},
+	{"KVM_GET_REGS", SYS_ioctl, {-1, (long)KVM_GET_REGS}, true},
+	{"KVM_GET_SREGS", SYS_ioctl, {-1, (long)KVM_GET_SREGS}, true},
+	{"KVM_GET_XSAVE", SYS_ioctl, {-1, (long)KVM_GET_XSAVE}, true},
+	{"KVM_GET_XSAVE2", SYS_ioctl, {-1, (long)KVM_GET_XSAVE2}, true},
+	{"KVM_GET_MSRS", SYS_ioctl, {-1, (long)KVM_GET_MSRS}, true},
+	{"KVM_SET_MSRS", SYS_ioctl, {-1, KVM_SET_MSRS}, false},
+	{"KVM_SET_REGS", SYS_ioctl, {-1, KVM_SET_REGS}, false},
+	{"KVM_CREATE_VM", SYS_ioctl, {-1, KVM_CREATE_VM}, false},
+	{"KVM_SET_USER_MEMORY_REGION", SYS_ioctl, {-1, KVM_SET_USER_MEMORY_REGION}, false},
+	{"pwrite64", SYS_pwrite64, {-1}, false},
+	{"ftruncate", SYS_ftruncate, {-1}, false},
+	{"openat", SYS_openat, {AT_FDCWD, (long)"/etc/passwd"}, false},
+	{"mmap", SYS_mmap, {0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}, false},
+	{"socket", SYS_socket, {AF_INET, SOCK_STREAM}, false},
+	{"fork", SYS_fork, {0}, false},
+	{"execve", SYS_execve, {(long)"/bin/true"}, false},
+	{"kill", SYS_kill, {1, 0}, false},
+	{"madvise FREE", SYS_madvise, {0, 0, MADV_FREE}, false},
+};
+
+typedef const struct sock_filter *(*filter_fn)(size_t *count);
+
+static void install(filter_fn filter)
 {
 	struct sock_fprog program = {0};
 	size_t count;
-	const struct sock_filter *code = worker_filter(&count);
+	const struct sock_filter *code = filter(&count);
 
 	program.len = (unsigned short)count;
 	memcpy(&program.filter, &code, sizeof(code));
@@ -89,14 +115,14 @@ static void install(void)
 }
 
 /* The signal that ended it, 0 if it went on. */
-static int attempt_in_child(const struct attempt *attempt)
+static int attempt_in_child(const struct attempt *attempt, filter_fn filter)
 {
 	const long *args = attempt->args;
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		install();
+		install(filter);
 		(void)syscall(attempt->number, args[0], args[1], args[2], args[3], args[4],
 			      args[5]);
 		_exit(42);
@@ -108,20 +134,34 @@ static int attempt_in_child(const struct attempt *attempt)
 	return 0;
 }
 
-static void only_the_list_is_left(void **state)
+static void try_all(const struct attempt *list, size_t count, filter_fn filter)
+{
+	for (size_t i = 0; i < count; i++) {
+		int number = attempt_in_child(&list[i], filter);
+
+		if (number != (list[i].allowed ? 0 : SIGSYS))
+			fail_msg("%s: ended by signal %d", list[i].what, number);
+	}
+}
+
+static void only_the_list_is_left_to_a_worker(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
-		int number = attempt_in_child(&attempts[i]);
+	try_all(attempts, sizeof(attempts) / sizeof(attempts[0]), worker_filter);
+}
 
-		if (number != (attempts[i].allowed ? 0 : SIGSYS))
-			fail_msg("%s: ended by signal %d", attempts[i].what, number);
-	}
+static void less_is_left_while_an_image_boots(void **state)
+{
+	(void)state;
+	try_all(boot_attempts, sizeof(boot_attempts) / sizeof(boot_attempts[0]), boot_filter);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(only_the_list_is_left)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_list_is_left_to_a_worker),
+		cmocka_unit_test(less_is_left_while_an_image_boots),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

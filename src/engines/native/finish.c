@@ -9,9 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cgroup/counters.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
-#include "keeper/counters.h"
 #include "native.h"
 
 void native_take_means(struct engine_instance *instance, const struct keeper_message *message,

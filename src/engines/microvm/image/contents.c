@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,6 +157,50 @@ static int add_interpreter(struct tree *tree, const struct vmm_config *config,
 	return rc;
 }
 
+/* Packages keep parts of theirs elsewhere, with links to them: sitecustomize.py in /etc, fonts'
+ * settings and scripts in /usr/share. Only the system's own files that anybody may read are taken. */
+static bool is_system_file(const char *path)
+{
+	struct stat st;
+
+	return (strncmp(path, "/usr/", 5) == 0 || strncmp(path, "/etc/python", 11) == 0 ||
+		strncmp(path, "/etc/fonts/", 11) == 0) &&
+	       stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH);
+}
+
+/* Nodes that are added on the way are looked at in their turn. */
+static int add_link_targets(struct tree *tree, struct psb_error *err)
+{
+	for (uint32_t i = 1; i < tree->count; i++) {
+		char path[PATH_MAX];
+		char real[PATH_MAX];
+		struct stat st;
+
+		if (!S_ISLNK(tree->nodes[i].mode) || tree_path(tree, i, path, sizeof(path)) < 0 ||
+		    lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || !realpath(path, real) ||
+		    !is_system_file(real))
+			continue;
+		if (tree_add_chain(tree, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What sysconfig reads of the headers. */
+static int add_headers(struct tree *tree, const struct vmm_config *config, struct psb_error *err)
+{
+	static const char *const dirs[] = {"/include/python", "/include/x86_64-linux-gnu/python"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%.512s%s%.16s/pyconfig.h",
+			       config->python_prefix, dirs[i], config->python_version);
+		if (tree_add(tree, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int add_data(struct tree *tree, struct psb_error *err)
 {
 	static const char *const paths[] = {
@@ -209,6 +254,10 @@ int contents_gather(struct tree *tree, const struct vmm_config *config, struct p
 	if (rc == 0)
 		rc = add_interpreter(tree, config, err);
 	if (rc == 0)
+		rc = add_headers(tree, config, err);
+	if (rc == 0)
 		rc = add_data(tree, err);
+	if (rc == 0)
+		rc = add_link_targets(tree, err);
 	return rc < 0 ? rc : add_libraries(tree, err);
 }

@@ -12,10 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup/counters.h"
 #include "core/cleanup.h"
 #include "core/error.h"
 
@@ -91,15 +91,9 @@ int groups_enter(const struct groups *groups, uint32_t slot)
 
 static uint64_t count_oom_kills(int fd)
 {
-	static const char key[] = "oom_kill ";
 	char text[512];
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-	const char *at;
 
-	text[n > 0 ? n : 0] = '\0';
-	for (at = strstr(text, key); at && at > text && at[-1] != '\n'; at = strstr(at + 1, key))
-		;
-	return at ? strtoull(at + sizeof(key) - 1, NULL, 10) : 0;
+	return counter_text(fd, text, sizeof(text)) > 0 ? counter_keyed(text, "oom_kill") : 0;
 }
 
 bool groups_oom_killed(struct groups *groups, uint32_t slot)

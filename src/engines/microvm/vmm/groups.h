@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "../protocol.h"
-#include "keeper/cgroup.h"
+#include "cgroup/cgroup.h"
 
 #define GROUPS_MEMORY_SLACK_BYTES (UINT64_C(96) << 20)
 

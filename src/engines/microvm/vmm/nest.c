@@ -190,6 +190,9 @@ static int start_middle(const struct nest *nest, struct nest_pipes *pipes, struc
 		byte = write_maps(pid) == 0 ? 'k' : 'x';
 		(void)!write(pipes->down[1], &byte, 1);
 	}
+	/* Or one that waits for an answer would wait as long as we do for its end. */
+	close_fd(&pipes->up[0]);
+	close_fd(&pipes->down[1]);
 	stay_outside(nest, pid);
 }
 

@@ -1,16 +1,16 @@
 /*
- * Theory of operation: a keeper owns one group "psb-<pid>-<start time>" below the group it was
- * started in (v1: one per controller; v2: one), with one child group per slot and, on v2, one for
- * the zygote. A slot's group outlives its executions: counters are read as differences from the
- * base taken when an instance becomes ready. Groups that a killed keeper left behind are empty and
- * removed by the next start.
+ * Theory of operation: an owner (a keeper, or the outer process of the microVM engine's supervisor)
+ * has one group "psb-<pid>-<start time>" below the group it was started in (v1: one per controller;
+ * v2: one), with one child group per slot and, on v2, one for the zygote. A slot's group outlives its
+ * executions: counters are read as differences from the base taken when an instance becomes ready.
+ * Groups that a killed owner left behind are empty and removed by the next start.
  * Moving a process by its id takes the kernel's lock against all forks, which on an idle host waits
  * for a grace period: milliseconds. On v1 a single-threaded process that writes "0" to `tasks` moves
  * itself without that lock, so the template and each guest enter their groups that way, through
  * descriptors that the keeper opened (the kernel judges by the opener's rights).
  * Trust: all paths and numbers here come from the kernel or the keeper; guests never see them.
  */
-#include "keeper/cgroup.h"
+#include "cgroup/cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,10 +23,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup/counters.h"
 #include "core/cleanup.h"
 #include "core/error.h"
-#include "keeper/counters.h"
-#include "keeper/procfs.h"
+#include "host_probe/procfs.h"
 
 /* The group's slack above the soft limit (RLIMIT_AS), so that Python's MemoryError comes first. */
 #define WALL_SLACK_BYTES (8u << 20)

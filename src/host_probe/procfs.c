@@ -2,7 +2,7 @@
  * Reads /proc entries of processes that the keeper made. The texts are the kernel's, except the
  * command name in stat, which a guest may choose: fields are counted from the last ')'.
  */
-#include "keeper/procfs.h"
+#include "host_probe/procfs.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * one pread(2) each.
  * Trust: the kernel's text.
  */
-#include "keeper/counters.h"
+#include "cgroup/counters.h"
 
 #include <stdlib.h>
 #include <string.h>

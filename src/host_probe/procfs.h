@@ -1,6 +1,6 @@
 /* The few facts the keeper reads from /proc. All tolerate a missing /proc. */
-#ifndef PSB_KEEPER_PROCFS_H
-#define PSB_KEEPER_PROCFS_H
+#ifndef PSB_HOST_PROBE_PROCFS_H
+#define PSB_HOST_PROBE_PROCFS_H
 
 #include <stdbool.h>
 #include <stdint.h>

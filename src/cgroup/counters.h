@@ -1,7 +1,7 @@
 /* What an instance has used, read from its control group's open files. Both sides of the control
  * socket read them: the keeper, and the host where it ends a finished run by itself. */
-#ifndef PSB_KEEPER_COUNTERS_H
-#define PSB_KEEPER_COUNTERS_H
+#ifndef PSB_CGROUP_COUNTERS_H
+#define PSB_CGROUP_COUNTERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

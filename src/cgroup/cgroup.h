@@ -1,6 +1,6 @@
 /* Control groups, v1 or v2, as the wall for memory, processes and CPU accounting of one slot. */
-#ifndef PSB_KEEPER_CGROUP_H
-#define PSB_KEEPER_CGROUP_H
+#ifndef PSB_CGROUP_H
+#define PSB_CGROUP_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ struct cgroup_tree {
 	bool made;
 };
 
-/* Makes the tree's top groups (and removes those that dead keepers left). */
+/* Makes the tree's top groups (and removes those that dead owners left). */
 int cgroup_tree_open(struct cgroup_tree *tree, struct psb_error *err);
 void cgroup_tree_close(struct cgroup_tree *tree, uint32_t slots); /* removes all that is empty */
 /* v2: the zygote into its group, by an outsider. 0 or -errno. */

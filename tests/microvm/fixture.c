@@ -1,0 +1,75 @@
+/* See fixture.h. */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static int open_file(const char *name)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void make_snapshot(struct fixture *fixture, int kvm_fd)
+{
+	static const char *const none[] = {NULL};
+	static struct boot boot;
+	static struct boot_result result;
+	struct psb_error err = {0};
+
+	boot = (struct boot){.kvm_fd = kvm_fd,
+			     .kernel_fd = open(getenv("PSB_MINI_KERNEL"), O_RDONLY | O_CLOEXEC),
+			     .image_fd = open_file("image"),
+			     .snapshot_fd = open_file("snapshot"),
+			     .report_fd = -1,
+			     .image_bytes = GUEST_PAGE_BYTES,
+			     .argv = none,
+			     .envp = none};
+	assert_int_equal(ftruncate(boot.image_fd, GUEST_PAGE_BYTES), 0);
+	(void)fchmod(boot.image_fd, 0600);
+	(void)fchmod(boot.snapshot_fd, 0600);
+	if (boot_run(&boot, &result, &err) < 0 || boot_store(&boot, &result, &err) < 0)
+		fail_msg("%s", err.message);
+	if (snapshot_load(&fixture->snapshot, boot.snapshot_fd, boot.image_fd, &err) < 0)
+		fail_msg("%s", err.message);
+	(void)close(boot.kernel_fd);
+}
+
+int fixture_set_up(void **state)
+{
+	static struct fixture fixture;
+	struct worker *worker = &fixture.worker;
+	struct psb_error err = {0};
+	int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int ends[2];
+
+	make_snapshot(&fixture, kvm_fd);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	(void)fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+	fixture.events_fd = ends[0];
+	worker->snapshot = &fixture.snapshot;
+	worker->outbox.fd = ends[1];
+	worker->limits = (struct vm_limits){.wall_ms = FIXTURE_WALL_MS,
+					    .cpu_ms = FIXTURE_WALL_MS,
+					    .memory_bytes = 64u << 20,
+					    .workspace_bytes = 16u << 20,
+					    .workspace_files = 64,
+					    .open_files = 64,
+					    .threads = 8};
+	if (worker_prepare(worker, kvm_fd, &err) < 0)
+		fail_msg("%s", err.message);
+	(void)close(kvm_fd);
+	*state = &fixture;
+	return 0;
+}
