@@ -337,7 +337,7 @@ static int boot_machine(struct boot *boot, struct memory *memory, struct boot_re
 			struct psb_error *err)
 {
 	static struct machine_features features;
-	struct machine machine;
+	struct machine machine = {.vm_fd = -1, .vcpu_fd = -1, .memory = memory};
 	int rc = machine_ask_features(boot->kvm_fd, &features, err);
 
 	if (rc == 0)
