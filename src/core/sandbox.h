@@ -43,6 +43,10 @@ struct waiter {
 	bool asleep;
 	bool rung;
 	bool warming; /* psb_warm(): wake it when more instances are ready */
+	/* Whether to look a while before sleeping, see wait.c. */
+	bool one_processor;
+	uint8_t misses;
+	uint8_t skipped;
 };
 
 /* The host's descriptor and what is behind it (watch.c). All -1 until the first asynchronous
