@@ -94,8 +94,8 @@ static void bad_calls(void)
 
 #define NO_MEMORY UINT64_C(0x1f0000000)
 
-/* mov $NO_MEMORY,%rax; vpcmpeqb (%rax),%ymm0,%ymm0: nothing that KVM can emulate */
-static const uint8_t vector_code[] = {0x48, 0xb8, 0, 0, 0, 0xf0, 1, 0, 0, 0, 0xc5, 0xfd, 0x74, 0};
+/* mov $NO_MEMORY,%rax; pcmpeqb (%rax),%xmm0: nothing that KVM can emulate */
+static const uint8_t vector_code[] = {0x48, 0xb8, 0, 0, 0, 0xf0, 1, 0, 0, 0, 0x66, 0x0f, 0x74, 0};
 static const uint8_t spin_code[] = {0xeb, 0xfe};                               /* jmp . */
 static const uint8_t ud_code[] = {0x0f, 0x0b};                                 /* ud2 */
 static const uint8_t null_code[] = {0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0};    /* mov 0x10,%rax */

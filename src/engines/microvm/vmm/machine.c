@@ -120,6 +120,15 @@ static int set_slots(const struct machine *machine, struct psb_error *err)
 	return rc;
 }
 
+/* What the emulator does not know is then told (run.c), instead of an invalid opcode in the guest.
+ * Before Linux 5.18 it stays that. */
+static void hear_of_emulation_failures(int vm_fd)
+{
+	const struct kvm_enable_cap cap = {.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = {1}};
+
+	(void)ioctl(vm_fd, KVM_ENABLE_CAP, &cap);
+}
+
 static int make_vm(struct machine *machine, int kvm_fd, struct psb_error *err)
 {
 	int rc;
@@ -128,6 +137,7 @@ static int make_vm(struct machine *machine, int kvm_fd, struct psb_error *err)
 	if (machine->vm_fd < 0)
 		return kvm_fail("KVM_CREATE_VM", err);
 	(void)fcntl(machine->vm_fd, F_SETFD, FD_CLOEXEC);
+	hear_of_emulation_failures(machine->vm_fd);
 	rc = refuse_msrs(machine->vm_fd, err);
 	if (rc == 0)
 		rc = enable(machine->vm_fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
