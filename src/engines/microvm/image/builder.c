@@ -158,7 +158,8 @@ int builder_run(struct builder *builder, struct psb_error *err)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: socketpair: %s", strerror(errno));
-	watch.report_fd = ours = ends[0];
+	ours = ends[0];
+	watch.report_fd = ours;
 	builder->report_fd = ends[1];
 	watch.told_us = watch.step_us;
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
