@@ -100,6 +100,20 @@ def test_a_worker_has_pipes_and_its_machine_only(traces):
         assert_caged(worker)
 
 
+@pytest.mark.parametrize("slots", [9, 10, 11, 12, 32])
+def test_many_workers_keep_their_own_descriptors(traces, slots):
+    """Beside the groups of all slots that the supervisor holds open."""
+    with sandbox(pool_size=slots) as box:
+        box.warm(3)
+        for number in range(6):
+            box.submit(f"result = {number}")
+        assert sorted(outcome.get("result", -1) for outcome in box.outcomes(6).values()) == list(range(6))
+        box.warm(3)
+        assert len(machines()) >= 3
+        for worker in machines()[:3]:
+            assert len(kinds(worker)) == 5, kinds(worker)
+
+
 def test_the_process_that_boots_an_image_is_caged_like_a_worker(pysandbox, tmp_path):
     """While site-packages run in it: its own root, no right, its machine and one pipe."""
     builder = pysandbox.start("image", "build", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})

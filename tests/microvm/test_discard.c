@@ -187,7 +187,9 @@ static void no_hypercall_is_answered(void **state)
 {
 	static const uint8_t calls[2][5] = {{0x0f, 0x01, 0xc1, 0xe6, DONE_PORT},  /* vmcall */
 					    {0x0f, 0x01, 0xd9, 0xe6, DONE_PORT}}; /* vmmcall */
-	static const uint64_t numbers[] = {5, 9, 10, 11, 12};
+	/* Kick, send IPI, yield, map range. The one for the clock (9) no feature allows or forbids: it
+	 * gives the time, into the guest's own memory. */
+	static const uint64_t numbers[] = {5, 10, 11, 12};
 	struct fixture *fixture = *state;
 	const struct kvm_run *run = fixture->worker.machine.run;
 

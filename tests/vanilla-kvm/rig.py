@@ -145,6 +145,7 @@ def commands():
     """[(name, words, expected outcome or None: exit code 0)]"""
     run = ["/pysandbox", "run", "--engine", "microvm", "--json", "--policy", "/policy.json"]
     yield "machine", ["/test_machine"], None
+    yield "discard", ["/test_discard"], None
     yield "image", ["/pysandbox", "image", "build"], None
     for name, program, expected in PROGRAMS:
         yield name, [*run, "--timeout", SLOW_TIMEOUT, f"/programs/{name}.py"], expected
@@ -166,6 +167,7 @@ def make_initrd(build, folder, modules):
     initrd.entry("dev/console", b"", stat.S_IFCHR | 0o600, (5, 1))
     initrd.add(build / "tests/vanilla-kvm/rig-init", "/init")
     initrd.add(build / "tests/microvm/test_machine", "/test_machine")
+    initrd.add(build / "tests/microvm/test_discard", "/test_discard")
     initrd.add(build / "tests/microvm/mini-kernel", "/mini-kernel")
     initrd.add(build / "pysandbox", "/pysandbox")
     add_libraries(initrd, build / "tests/microvm/test_machine")

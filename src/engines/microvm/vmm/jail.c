@@ -83,25 +83,20 @@ static int install_filter(const struct sock_filter *code, size_t count, struct p
 	return 0;
 }
 
-/* Moves a descriptor to a fixed place, so that all others can be closed at once. */
-static int place(int *fd, int at, struct psb_error *err)
-{
-	if (*fd == at)
-		return 0;
-	if (dup3(*fd, at, O_CLOEXEC) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: dup: %s", strerror(errno));
-	*fd = at;
-	return 0;
-}
-
+/* First away from the low numbers, over none that is open; then each to its own, so that all others
+ * can be closed at once. */
 static int close_others(int *const fds[], int count, struct psb_error *err)
 {
-	const int high = 100; /* above all that are open: nothing is overwritten */
-
-	for (int pass = 0; pass < 2; pass++)
-		for (int i = 0; i < count; i++)
-			if (place(fds[i], pass == 0 ? high + i : i, err) < 0)
-				return -1;
+	for (int i = 0; i < count; i++) {
+		*fds[i] = fcntl(*fds[i], F_DUPFD_CLOEXEC, count);
+		if (*fds[i] < 0)
+			return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: dup: %s", strerror(errno));
+	}
+	for (int i = 0; i < count; i++) {
+		if (dup3(*fds[i], i, O_CLOEXEC) < 0)
+			return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: dup: %s", strerror(errno));
+		*fds[i] = i;
+	}
 	if (syscall(SYS_close_range, (unsigned int)count, ~0u, 0) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: close_range: %s", strerror(errno));
 	return 0;
