@@ -23,7 +23,7 @@
 
 #include "ipc/fdpass.h"
 #include "keeper/keeper.h"
-#include "runner_start.h"
+#include "keeper/runner_start.h"
 
 #define GUEST_ID 1000
 #define CONTROL_FD 252 /* PSB_CONTROL_FD of guest/ext/psb_ext.h */
