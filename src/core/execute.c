@@ -107,6 +107,7 @@ static void wait_for_news(struct psb_sandbox *sandbox, struct task *task)
 	const struct engine_ops *ops = task->state == TASK_QUEUED ? sandbox->ops : task->ops;
 	struct waiting waiting = {.fds = fds,
 				  .until_us = wait_until(task, others_busy),
+				  .look = ops && ops->look_first,
 				  .unlocked = task_has_unshown(task) ? show : NULL,
 				  .context = task};
 

@@ -156,6 +156,7 @@ struct waiting {
 	struct pollfd *fds;
 	size_t count;
 	uint64_t until_us;
+	bool look; /* before sleeping */
 	void (*unlocked)(void *context);
 	void *context;
 };

@@ -3,9 +3,9 @@
  * its way out it wakes those whom the news concern. A sleeping thread has an eventfd of its own, so
  * that waking one does not wake all.
  *
- * To wake a thread of another, idle processor takes as long as a tiny execution. So a thread looks for
- * a while before it sleeps, as long as that has lately paid; after a few waits that were longer it
- * only tries now and then.
+ * To wake a thread of another, idle processor takes as long as a tiny execution. So, for an engine
+ * whose guests run on another one, a thread looks for a while before it sleeps, as long as that has
+ * lately paid; after a few waits that were longer it only tries now and then.
  */
 #include <errno.h>
 #include <poll.h>
@@ -172,7 +172,7 @@ void sandbox_wait(struct psb_sandbox *sandbox, struct waiter *waiter, const stru
 	sandbox_unlock(sandbox);
 	if (what->unlocked)
 		what->unlocked(what->context);
-	if (!looking_pays(waiter) || !look(waiter, what->fds, what->count + 1))
+	if (!what->look || !looking_pays(waiter) || !look(waiter, what->fds, what->count + 1))
 		poll_until(what->fds, what->count + 1, what->until_us);
 	sandbox_relock(sandbox);
 	waiter->asleep = false;

@@ -10,6 +10,7 @@ extern const struct engine_ops microvm_engine;
 
 const struct engine_ops microvm_engine = {
 	.name = "microvm",
+	.look_first = true,
 	.probe = microvm_probe,
 	.plan = microvm_plan,
 	.template_open = microvm_template_open,
