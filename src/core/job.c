@@ -99,18 +99,23 @@ static int check_request(const struct psb_request *request, struct psb_error *er
 	return error;
 }
 
-static void write_imports(struct json_writer *writer, const struct policy *policy)
+int job_prepare(struct psb_sandbox *sandbox)
 {
 	static const char *const modes[] = {"deny", "allow", "off"};
+	const struct policy *policy = &sandbox->policy;
+	struct json_writer writer;
 
-	json_open(writer, '{');
-	json_key(writer, "mode");
-	json_put_text(writer, modes[policy->import_mode]);
-	json_key(writer, "names");
-	json_put_list(writer, policy->import_list);
-	json_key(writer, "policy");
-	json_put_text(writer, policy->name);
-	json_close(writer, '}');
+	buffer_init(&sandbox->imports_text, MAX_OPTIONS_BYTES);
+	json_writer_init(&writer, &sandbox->imports_text);
+	json_open(&writer, '{');
+	json_key(&writer, "mode");
+	json_put_text(&writer, modes[policy->import_mode]);
+	json_key(&writer, "names");
+	json_put_list(&writer, policy->import_list);
+	json_key(&writer, "policy");
+	json_put_text(&writer, policy->name);
+	json_close(&writer, '}');
+	return writer.error;
 }
 
 /* The options object of src/ipc/request.h. */
@@ -129,7 +134,7 @@ static int write_options(const struct psb_sandbox *sandbox, const struct job *jo
 	json_key(&writer, "env");
 	policy_write_env(&writer, &sandbox->policy, request->env);
 	json_key(&writer, "imports");
-	write_imports(&writer, &sandbox->policy);
+	json_put_raw(&writer, buffer_text(&sandbox->imports_text), sandbox->imports_text.len);
 	json_key(&writer, "memory_bytes");
 	json_put_uint(&writer, job->limits.memory_bytes);
 	json_key(&writer, "preloaded");

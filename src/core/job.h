@@ -23,6 +23,8 @@ struct job {
 int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
 	      struct psb_error *err);
 void job_free(struct job *job);
+/* Once for a sandbox: what all of its requests have in common. 0 or PSB_E_MEMORY, PSB_E_TOO_LARGE. */
+int job_prepare(struct psb_sandbox *sandbox);
 
 /* For files_collect(), after the run: needs nothing that is the caller's. */
 struct files_workspace job_workspace(const struct job *job, int fd);

@@ -135,6 +135,8 @@ static int copy_options(struct psb_sandbox *sandbox, const struct psb_options *o
 		error = check_python(sandbox->python, err);
 	if (!error)
 		error = policy_open(options, &sandbox->policy, &sandbox->limits, err);
+	if (!error && job_prepare(sandbox))
+		error = psb_fail(err, PSB_E_MEMORY, 0, "policy: no memory for its import list");
 	return error;
 }
 
@@ -372,6 +374,7 @@ void psb_close(psb_sandbox *sandbox)
 	free(sandbox->rung);
 	free(sandbox->python);
 	free(sandbox->preload);
+	buffer_free(&sandbox->imports_text);
 	free(sandbox->tenant);
 	free(sandbox->libexec);
 	free(sandbox);

@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "audit/audit.h"
+#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/logger.h"
 #include "core/outcome.h"
@@ -80,6 +81,7 @@ struct psb_sandbox {
 	char *rung;               /* NULL: the best */
 	char *python;
 	char *preload;
+	struct buffer imports_text; /* the policy's list as each request brings it */
 	char *tenant;
 	char *libexec;
 	struct logger logger;

@@ -227,8 +227,10 @@ static bool read_some(struct source *source, deliver_fn deliver, void *context)
 	uint8_t buffer[READ_BYTES] __attribute__((uninitialized));
 	ssize_t n;
 
+	source->more = true;
 	for (int i = 0; i < READS_PER_TURN && !source->ended; i++) {
 		n = read(source->fd, buffer, sizeof(buffer));
+		source->more = n == (ssize_t)sizeof(buffer) || (n < 0 && errno == EINTR);
 		if (n > 0) {
 			deliver(context, buffer, (size_t)n);
 			if ((size_t)n < sizeof(buffer))
@@ -249,8 +251,9 @@ static deliver_fn deliver_of(const struct engine_sink *sink, size_t source)
 	return source == SOURCE_STDOUT ? sink->on_stdout : sink->on_stderr;
 }
 
-/* Output before frames: what was printed before the end is there when the end is seen. */
-static const size_t reading_order[NATIVE_SOURCES] = {SOURCE_STDOUT, SOURCE_STDERR, SOURCE_RESULT};
+/* Frames before output: when the end frame has been seen, the look at the output that followed it
+ * has found all that the program printed before. */
+static const size_t reading_order[NATIVE_SOURCES] = {SOURCE_RESULT, SOURCE_STDOUT, SOURCE_STDERR};
 
 static void read_all(struct engine_instance *instance, const struct engine_sink *sink)
 {
@@ -301,6 +304,8 @@ void native_stop(struct engine_instance *instance, enum stop_reason reason)
 	if (reason == STOP_FINISHED && native_finish_here(instance)) {
 		instance->end_seen = true;
 		instance->news = true;
+		if (!instance->sources[SOURCE_STDOUT].more && !instance->sources[SOURCE_STDERR].more)
+			instance->state = INSTANCE_ENDED; /* nothing is left to read */
 		return;
 	}
 	instance->released |= reason == STOP_FINISHED;

@@ -30,6 +30,7 @@ enum { SOURCE_RESULT, SOURCE_STDOUT, SOURCE_STDERR, NATIVE_SOURCES };
 struct source {
 	int fd;
 	bool ended;
+	bool more; /* the last look at it left something there */
 };
 
 struct engine_instance {
