@@ -42,14 +42,15 @@ int jail_caps_keep(struct jail_fault *fault)
 int jail_caps_bound(uint64_t keep, struct jail_fault *fault)
 {
 	for (unsigned int cap = 0; cap < CAP_NUMBER_END; cap++) {
-		int held = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+		int saved;
 
-		if (held < 0)
-			break; /* past the last one that this kernel knows */
-		if (held == 0 || (keep & JAIL_CAP(cap)))
+		if ((keep & JAIL_CAP(cap)) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return jail_fail(fault, errno, "drop capability %u from the bound", cap);
+		saved = errno;
+		if (saved == EINVAL)
+			break; /* past the last one that this kernel knows */
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 0)
+			return jail_fail(fault, saved, "drop capability %u from the bound", cap);
 	}
 	return 0;
 }

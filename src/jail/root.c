@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -69,9 +70,29 @@ static bool next_component(const char **path, char name[NAME_MAX + 1])
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Opens (making it where missing) the directory that holds `path`, link-free below root_fd. `name`
- * receives the last component. */
-static int open_parent(int root_fd, const char *path, char name[NAME_MAX + 1])
+/* The directory that holds `path`, if it is there already: one call in place of a walk. */
+static int open_parent_at_once(int root_fd, const char *path, char name[NAME_MAX + 1])
+{
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				     .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH};
+	const char *start = path + strspn(path, "/");
+	const char *last = strrchr(start, '/');
+	const char *rest = last ? last + 1 : start;
+	char dir[PATH_MAX];
+
+	if (!next_component(&rest, name) || *rest != '\0')
+		return -1;
+	if (!last)
+		return fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+	if ((size_t)(last - start) >= sizeof(dir))
+		return -1;
+	memcpy(dir, start, (size_t)(last - start));
+	dir[last - start] = '\0';
+	return (int)syscall(SYS_openat2, root_fd, dir, &how, sizeof(how));
+}
+
+/* The same, making what is missing. */
+static int walk_to_parent(int root_fd, const char *path, char name[NAME_MAX + 1])
 {
 	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	auto_fd dir = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
@@ -94,22 +115,37 @@ static int open_parent(int root_fd, const char *path, char name[NAME_MAX + 1])
 	return -1;
 }
 
+/* Opens (making it where missing) the directory that holds `path`, link-free below root_fd. `name`
+ * receives the last component. Whatever the quick way meets, the walk has the last word. */
+static int open_parent(int root_fd, const char *path, char name[NAME_MAX + 1])
+{
+	int dir = open_parent_at_once(root_fd, path, name);
+
+	return dir >= 0 ? dir : walk_to_parent(root_fd, path, name);
+}
+
+static int make_new(int parent, const char *name, bool directory)
+{
+	auto_fd fd = -1;
+
+	if (directory)
+		return mkdirat(parent, name, 0755);
+	fd = openat(parent, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+	return fd < 0 ? -1 : 0;
+}
+
 /* Makes sure that `name` is there as a directory, or as anything else that is no link. */
 static int make_place(int parent, const char *name, bool directory)
 {
-	auto_fd fd = openat(parent, name,
-			    O_PATH | O_NOFOLLOW | O_CLOEXEC | (directory ? O_DIRECTORY : 0));
+	auto_fd fd = -1;
 	struct stat st;
 
-	if (fd < 0 && errno != ENOENT)
+	if (make_new(parent, name, directory) == 0)
+		return 0;
+	if (errno != EEXIST)
 		return -1;
-	if (fd < 0 && directory)
-		return mkdirat(parent, name, 0755);
-	if (fd < 0) {
-		fd = openat(parent, name, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
-		return fd < 0 ? -1 : 0;
-	}
-	if (fstat(fd, &st) < 0)
+	fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | (directory ? O_DIRECTORY : 0));
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
 	if (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode) != directory) {
 		errno = ENOTDIR;
