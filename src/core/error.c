@@ -33,6 +33,16 @@ static void append_reason(struct psb_error *err, const char *reason)
 		(void)snprintf(err->message + len, sizeof(err->message) - len, ": %s", reason);
 }
 
+/* Two functions have this name: one returns the text, the other fills the buffer. */
+static const char *reason_of(int sys_errno, char *room, size_t size)
+{
+#ifdef __GLIBC__
+	return strerror_r(sys_errno, room, size);
+#else
+	return strerror_r(sys_errno, room, size) == 0 ? room : "unknown error";
+#endif
+}
+
 int psb_fail(struct psb_error *err, int code, int sys_errno, const char *format, ...)
 {
 	char reason[96];
@@ -49,7 +59,7 @@ int psb_fail(struct psb_error *err, int code, int sys_errno, const char *format,
 	if (written < 0)
 		err->message[0] = '\0';
 	if (sys_errno != 0 && written >= 0)
-		append_reason(err, strerror_r(sys_errno, reason, sizeof(reason)));
+		append_reason(err, reason_of(sys_errno, reason, sizeof(reason)));
 	message_clean(err->message, sizeof(err->message));
 	return code;
 }

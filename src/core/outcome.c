@@ -139,9 +139,27 @@ static void append_text(void *context, const uint8_t *data, size_t len)
 	(void)buffer_append(context, data, len);
 }
 
+/* Without "SIG"; NULL for one that has no name. sigabbrev_np() is glibc's alone. */
+static const char *signal_abbreviation(int number)
+{
+	static const char *const names[] = {
+		[SIGHUP] = "HUP",   [SIGINT] = "INT",       [SIGQUIT] = "QUIT", [SIGILL] = "ILL",
+		[SIGTRAP] = "TRAP", [SIGABRT] = "ABRT",     [SIGBUS] = "BUS",   [SIGFPE] = "FPE",
+		[SIGKILL] = "KILL", [SIGUSR1] = "USR1",     [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
+		[SIGPIPE] = "PIPE", [SIGALRM] = "ALRM",     [SIGTERM] = "TERM", [SIGSTKFLT] = "STKFLT",
+		[SIGCHLD] = "CHLD", [SIGCONT] = "CONT",     [SIGSTOP] = "STOP", [SIGTSTP] = "TSTP",
+		[SIGTTIN] = "TTIN", [SIGTTOU] = "TTOU",     [SIGURG] = "URG",   [SIGXCPU] = "XCPU",
+		[SIGXFSZ] = "XFSZ", [SIGVTALRM] = "VTALRM", [SIGPROF] = "PROF", [SIGWINCH] = "WINCH",
+		[SIGPOLL] = "POLL", [SIGPWR] = "PWR",       [SIGSYS] = "SYS",
+	};
+	size_t count = sizeof(names) / sizeof(names[0]);
+
+	return number > 0 && (size_t)number < count ? names[number] : NULL;
+}
+
 static int settle_crash(struct psb_outcome *outcome, const struct outcome_parts *parts)
 {
-	const char *abbreviation = sigabbrev_np(outcome->verdict.signal_number);
+	const char *abbreviation = signal_abbreviation(outcome->verdict.signal_number);
 	char name[24];
 
 	if (abbreviation)

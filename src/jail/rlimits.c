@@ -11,7 +11,7 @@
 
 struct limit {
 	const char *name;
-	__rlimit_resource_t resource;
+	int resource;
 	uint64_t value;
 };
 

@@ -18,7 +18,7 @@
 /* The kernel lets a process limit another one of the same real ids, or with CAP_SYS_RESOURCE, which
  * root often lacks in a container. Without a user namespace the guest's id is borrowed for the call;
  * our effective id stays root's, so nothing else changes. */
-static int limit_as_guest(const struct keeper *keeper, pid_t pid, __rlimit_resource_t resource,
+static int limit_as_guest(const struct keeper *keeper, pid_t pid, int resource,
 			  const struct rlimit *limit)
 {
 	uid_t id = keeper->uid_base;
@@ -32,7 +32,7 @@ static int limit_as_guest(const struct keeper *keeper, pid_t pid, __rlimit_resou
 }
 
 static int limit_from_outside(const struct keeper *keeper, const struct slot *slot,
-			      __rlimit_resource_t resource, uint64_t value)
+			      int resource, uint64_t value)
 {
 	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 
