@@ -64,7 +64,7 @@ struct engine_instance;
 struct engine_ops {
 	const char *name;
 	bool look_first; /* a guest answers from another processor, in about the time of a wake-up */
-	int level_most; /* no host lets it reach more; 0: that is not known */
+	int level_most;  /* no host lets it reach more; 0: that is not known */
 	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
 	 * may be NULL. */
 	void (*probe)(const char *forced_rung, struct engine_probe *out);

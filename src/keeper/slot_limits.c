@@ -31,8 +31,8 @@ static int limit_as_guest(const struct keeper *keeper, pid_t pid, int resource,
 	return rc;
 }
 
-static int limit_from_outside(const struct keeper *keeper, const struct slot *slot,
-			      int resource, uint64_t value)
+static int limit_from_outside(const struct keeper *keeper, const struct slot *slot, int resource,
+			      uint64_t value)
 {
 	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 

@@ -304,7 +304,8 @@ void native_stop(struct engine_instance *instance, enum stop_reason reason)
 	if (reason == STOP_FINISHED && native_finish_here(instance)) {
 		instance->end_seen = true;
 		instance->news = true;
-		if (!instance->sources[SOURCE_STDOUT].more && !instance->sources[SOURCE_STDERR].more)
+		if (!instance->sources[SOURCE_STDOUT].more &&
+		    !instance->sources[SOURCE_STDERR].more)
 			instance->state = INSTANCE_ENDED; /* nothing is left to read */
 		return;
 	}
