@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct jail_fault {
@@ -83,6 +84,13 @@ int jail_caps_bound(uint64_t keep, struct jail_fault *fault);
 /* permitted = effective = inheritable = ambient = keep */
 int jail_caps_ambient(uint64_t keep, struct jail_fault *fault);
 int jail_caps_clear(struct jail_fault *fault); /* none left, ambient too */
+
+/* What setrlimit(2) takes: glibc has a type of its own for it. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t jail_resource;
+#else
+typedef int jail_resource;
+#endif
 
 /* --- rlimits.c; a zero leaves that limit alone; CORE is always 0 --- */
 struct jail_rlimits {

@@ -11,7 +11,7 @@
 
 struct limit {
 	const char *name;
-	int resource;
+	jail_resource resource;
 	uint64_t value;
 };
 

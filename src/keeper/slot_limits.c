@@ -18,7 +18,7 @@
 /* The kernel lets a process limit another one of the same real ids, or with CAP_SYS_RESOURCE, which
  * root often lacks in a container. Without a user namespace the guest's id is borrowed for the call;
  * our effective id stays root's, so nothing else changes. */
-static int limit_as_guest(const struct keeper *keeper, pid_t pid, int resource,
+static int limit_as_guest(const struct keeper *keeper, pid_t pid, jail_resource resource,
 			  const struct rlimit *limit)
 {
 	uid_t id = keeper->uid_base;
@@ -31,8 +31,8 @@ static int limit_as_guest(const struct keeper *keeper, pid_t pid, int resource,
 	return rc;
 }
 
-static int limit_from_outside(const struct keeper *keeper, const struct slot *slot, int resource,
-			      uint64_t value)
+static int limit_from_outside(const struct keeper *keeper, const struct slot *slot,
+			      jail_resource resource, uint64_t value)
 {
 	const struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
 
