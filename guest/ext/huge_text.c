@@ -16,11 +16,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "jail/jail.h"
+
 #define PAGE ((uintptr_t)4096)
 #define HUGE_PAGE ((uintptr_t)2 << 20)
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 
 struct span {
 	uintptr_t inside; /* in: looked for */
@@ -78,7 +77,7 @@ static void *huge_copy(void *map, const void *from, size_t bytes)
 	if (madvise(copy, bytes, MADV_HUGEPAGE) < 0)
 		return NULL;
 	memcpy(copy, from, bytes);
-	if (madvise(copy, bytes, MADV_COLLAPSE) < 0 ||
+	if (madvise(copy, bytes, JAIL_MADV_COLLAPSE) < 0 ||
 	    mprotect(copy, bytes, PROT_READ | PROT_EXEC) < 0)
 		return NULL;
 	return copy;

@@ -38,17 +38,17 @@ static PyObject *room_for(PyObject *module, PyObject *args)
 	Py_RETURN_TRUE;
 }
 
-/* 1 when the signal had a handler in Python, which is ignored now; -1: exception. */
+/* Ignores the signal if it has a handler in Python. 0, or -1: exception. */
 static int ignore_handled(PyObject *getsignal, PyObject *set_signal, PyObject *ignore, long number)
 {
 	PyObject *boxed = PyLong_FromLong(number);
 	PyObject *handler = boxed ? PyObject_CallFunctionObjArgs(getsignal, boxed, NULL) : NULL;
-	int rc = handler ? PyCallable_Check(handler) : -1;
 	PyObject *before = NULL;
+	int rc = handler ? 0 : -1;
 
-	if (rc == 1) {
+	if (handler && PyCallable_Check(handler)) {
 		before = PyObject_CallFunctionObjArgs(set_signal, boxed, ignore, NULL);
-		rc = before ? 1 : -1;
+		rc = before ? 0 : -1;
 	}
 	Py_XDECREF(before);
 	Py_XDECREF(handler);
@@ -68,7 +68,7 @@ static PyObject *ignore_all_handled(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "OOOl", &getsignal, &set_signal, &ignore, &last))
 		return NULL;
 	for (long number = 1; number <= last; number++)
-		if (ignore_handled(getsignal, set_signal, ignore, number) < 0)
+		if (ignore_handled(getsignal, set_signal, ignore, number) != 0)
 			return NULL;
 	Py_RETURN_NONE;
 }

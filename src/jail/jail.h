@@ -113,8 +113,8 @@ enum jail_rung { RUNG_A, RUNG_B, RUNG_C, RUNG_D };
  * reads as ENOSYS. Sets no_new_privs first. Fails with EBUSY where an outer listener exists.
  * The zygote may also: clone with exactly the flag sets of below (CLONE_PIDFD may be added to
  * JAIL_CLONE_INIT_FLAGS), seccomp(SET_MODE_FILTER, 0), landlock, recvmsg/sendmsg, execve, setpgid,
- * setsid, capset, pidfd_open, madvise(COLLAPSE), some prctls; on A and B setns(CLONE_NEWPID only), mount (flags
- * exactly nosuid,nodev,noexec: jail_tmpfs_mount), umount2, setres[ug]id, setgroups.
+ * setsid, capset, pidfd_open, madvise(COLLAPSE), some prctls; on A and B setns(CLONE_NEWPID only),
+ * mount (flags exactly nosuid,nodev,noexec: jail_tmpfs_mount), umount2, setres[ug]id, setgroups.
  */
 int jail_seccomp_template(enum jail_rung rung, int *listener_fd, struct jail_fault *fault);
 
