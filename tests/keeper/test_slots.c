@@ -12,11 +12,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "core/cleanup.h"
 #include "keeper/keeper.h"
 
@@ -24,19 +24,6 @@
 
 static struct keeper keeper;
 static int host_fd;
-
-static pid_t child(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* should a test fail */
-		for (;;)
-			(void)pause();
-	}
-	assert_true(pid > 0);
-	return pid;
-}
 
 /* Waits for the death that a signal of the keeper's has caused, and tells the keeper of it. */
 static void reap(pid_t pid)

@@ -12,11 +12,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../keeper/child.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "native.h"
@@ -28,19 +28,6 @@ static struct engine_template tmpl;
 static struct engine_instance instance;
 static pid_t guest;
 static pid_t init;
-
-static pid_t child(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* should a test fail */
-		for (;;)
-			(void)pause();
-	}
-	assert_true(pid > 0);
-	return pid;
-}
 
 static int pidfd_of(pid_t pid)
 {
