@@ -56,7 +56,7 @@ static struct memory *guest_memory(void)
 		return &memory;
 	fd = memfd_create("fuzz", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)(END - GUEST_PROGRAM_BASE)) < 0 ||
-	    memory_open_boot(&memory, fd, 0, END, NULL) < 0)
+	    memory_open_boot(&memory, fd, END, NULL) < 0)
 		abort();
 	return &memory;
 }

@@ -31,6 +31,7 @@ static void make_snapshot(struct fixture *fixture, int kvm_fd)
 	boot = (struct boot){.kvm_fd = kvm_fd,
 			     .kernel_fd = open(getenv("PSB_MINI_KERNEL"), O_RDONLY | O_CLOEXEC),
 			     .image_fd = open_file("image"),
+			     .memory_fd = open_file("memory"),
 			     .snapshot_fd = open_file("snapshot"),
 			     .report_fd = -1,
 			     .image_bytes = GUEST_PAGE_BYTES,
@@ -44,6 +45,7 @@ static void make_snapshot(struct fixture *fixture, int kvm_fd)
 	if (snapshot_load(&fixture->snapshot, boot.snapshot_fd, boot.image_fd, &err) < 0)
 		fail_msg("%s", err.message);
 	(void)close(boot.kernel_fd);
+	(void)close(boot.memory_fd);
 }
 
 int fixture_set_up(void **state)

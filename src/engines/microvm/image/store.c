@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -183,13 +184,18 @@ static int boot_snapshot(const struct store *store, int image_fd, int snapshot_f
 			    .argv = argv,
 			    .envp = envp};
 	auto_fd kernel_fd = -1;
+	auto_fd memory_fd = memfd_create("guest", MFD_CLOEXEC);
 	struct stat st;
 
+	if (memory_fd < 0)
+		return psb_fail(err, PSB_E_MEMORY, errno, "image: no memory to boot in: %s",
+				strerror(errno));
 	(void)snprintf(kernel, sizeof(kernel), "%s/pysandbox-guest-kernel", config->libexec);
 	(void)snprintf(python, sizeof(python), "%s%s",
 		       config->venv[0] ? config->venv : config->python,
 		       config->venv[0] ? "/bin/python3" : "");
 	memcpy(boot.key, store->snapshot_key, sizeof(boot.key));
+	boot.memory_fd = memory_fd;
 	boot.kernel_fd = kernel_fd = open(kernel, O_RDONLY | O_CLOEXEC);
 	if (kernel_fd < 0 || fstat(image_fd, &st) < 0)
 		return psb_fail(err, PSB_E_NOT_FOUND, errno, "image: %.400s: %s", kernel,

@@ -1,8 +1,8 @@
 /*
- * Theory of operation: guest memory is the snapshot file itself, mapped shared. The kernel's ELF
+ * Theory of operation: guest memory is a file in memory, mapped shared. The kernel's ELF
  * segments are copied to their places, tables and boot page written, the process is caged, and the
  * vCPU runs until the interpreter asks for its first request. The vCPU's state goes to the process
- * outside, which finds where memory ends and writes the file's header (boot_store).
+ * outside, which finds where memory ends and writes the snapshot (boot_store).
  * Trust boundary: the code that runs (start-up files, preloaded modules) is the guest's; it sees a
  * machine without rights like any later execution, in a process that is caged like a worker. What
  * that process reports is as much the guest's as the memory; snapshot_load() bounds it. The kernel
@@ -31,7 +31,8 @@
 #define MAX_KERNEL_BYTES (8u << 20)
 #define MAX_SEGMENTS 8u
 #define XSAVE_LEGACY_BYTES 832u
-#define CHUNK_BYTES (UINT64_C(2) << 20)
+#define CHUNK_BYTES (UINT64_C(2) << 20) /* a large page */
+#define DENSE_PAGES 128u                /* of a chunk's 512: worth the disk of the rest */
 #define BOOT_END (GUEST_POOL_BASE + BOOT_POOL_BYTES)
 
 static int bad_kernel(struct psb_error *err)
@@ -227,13 +228,13 @@ static bool is_zero(const uint8_t *data, size_t bytes)
 /* Behind the last byte that was ever written, as the file knows it. */
 static uint64_t written_end(int fd, uint64_t start)
 {
-	off_t at = (off_t)SNAPSHOT_MEMORY_OFFSET;
-	off_t end = at;
+	off_t at = 0;
+	off_t end = 0;
 
 	for (;;) {
 		at = lseek(fd, end, SEEK_DATA);
 		if (at < 0)
-			return start + (uint64_t)end - SNAPSHOT_MEMORY_OFFSET;
+			return start + (uint64_t)end;
 		end = lseek(fd, at, SEEK_HOLE);
 		if (end < 0)
 			return UINT64_MAX;
@@ -278,7 +279,7 @@ static void fill_header(const struct boot *boot, const struct boot_result *resul
 	header->state.regs.rip = header->state.regs.rcx;
 	memcpy(header->key, boot->key, sizeof(header->key));
 	header->image_bytes = boot->image_bytes;
-	header->memory_end = find_end(memory, boot->snapshot_fd);
+	header->memory_end = find_end(memory, boot->memory_fd);
 	header->read_buffer = header->state.regs.rdi;
 	header->read_bytes = header->state.regs.rsi;
 	header->tsc_khz = result->tsc_khz;
@@ -290,16 +291,65 @@ static void fill_header(const struct boot *boot, const struct boot_result *resul
 
 static int open_memory(const struct boot *boot, struct memory *memory, struct psb_error *err)
 {
-	int rc = memory_open_boot(memory, boot->snapshot_fd, SNAPSHOT_MEMORY_OFFSET, BOOT_END, err);
+	int rc = memory_open_boot(memory, boot->memory_fd, BOOT_END, err);
 
 	return rc < 0 ? rc : memory_map_image(memory, boot->image_fd, boot->image_bytes, err);
+}
+
+static int write_range(const struct boot *boot, const struct memory *memory, uint64_t start,
+		       uint64_t bytes, struct psb_error *err)
+{
+	off_t at = (off_t)(SNAPSHOT_MEMORY_OFFSET + start - GUEST_PROGRAM_BASE);
+	ssize_t n = pwrite(boot->snapshot_fd, memory->ram + start, bytes, at);
+
+	if (n == (ssize_t)bytes)
+		return 0;
+	return psb_fail(err, PSB_E_SYSTEM, n < 0 ? errno : ENOSPC,
+			"image: cannot write the snapshot: %s",
+			strerror(n < 0 ? errno : ENOSPC));
+}
+
+/* A large page that is mostly in use is written as one: file systems that can then keep it as one
+ * (ext4 and XFS of late), and KVM maps what is only read with one fault in place of hundreds. */
+static int write_chunk(const struct boot *boot, const struct memory *memory, uint64_t start,
+		       struct psb_error *err)
+{
+	bool used[CHUNK_BYTES / GUEST_PAGE_BYTES];
+	size_t count = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < CHUNK_BYTES / GUEST_PAGE_BYTES; i++) {
+		used[i] = !is_zero(memory->ram + start + i * GUEST_PAGE_BYTES, GUEST_PAGE_BYTES);
+		count += used[i];
+	}
+	if (count >= DENSE_PAGES)
+		return write_range(boot, memory, start, CHUNK_BYTES, err);
+	for (size_t i = 0; rc == 0 && i < CHUNK_BYTES / GUEST_PAGE_BYTES; i++)
+		if (used[i])
+			rc = write_range(boot, memory, start + i * GUEST_PAGE_BYTES,
+					 GUEST_PAGE_BYTES, err);
+	return rc;
+}
+
+/* Sparse: pages of zeroes are holes. */
+static int write_memory(const struct boot *boot, const struct memory *memory, uint64_t end,
+			struct psb_error *err)
+{
+	off_t bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + end - GUEST_PROGRAM_BASE);
+	int rc = 0;
+
+	if (ftruncate(boot->snapshot_fd, bytes) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot make the snapshot: %s",
+				strerror(errno));
+	for (uint64_t at = GUEST_PROGRAM_BASE; rc == 0 && at < end; at += CHUNK_BYTES)
+		rc = write_chunk(boot, memory, at, err);
+	return rc;
 }
 
 int boot_store(const struct boot *boot, const struct boot_result *result, struct psb_error *err)
 {
 	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
 	struct memory memory;
-	off_t bytes;
 	int rc;
 
 	if (!header)
@@ -308,14 +358,14 @@ int boot_store(const struct boot *boot, const struct boot_result *result, struct
 	if (rc < 0)
 		return rc;
 	rc = open_memory(boot, &memory, err);
-	if (rc == 0)
+	if (rc == 0) {
 		fill_header(boot, result, &memory, header);
+		rc = write_memory(boot, &memory, header->memory_end, err);
+	}
 	memory_close(&memory);
 	if (rc < 0)
 		return rc;
-	bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + header->memory_end - GUEST_PROGRAM_BASE);
-	if (ftruncate(boot->snapshot_fd, bytes) < 0 ||
-	    pwrite(boot->snapshot_fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
+	if (pwrite(boot->snapshot_fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
 	    fsync(boot->snapshot_fd) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot write the snapshot: %s",
 				strerror(errno));
@@ -365,12 +415,11 @@ static int boot_machine(struct boot *boot, struct memory *memory, struct boot_re
 
 int boot_run(struct boot *boot, struct boot_result *out, struct psb_error *err)
 {
-	off_t bytes = (off_t)(SNAPSHOT_MEMORY_OFFSET + BOOT_END - GUEST_PROGRAM_BASE);
 	struct memory memory;
 	int rc;
 
-	if (ftruncate(boot->snapshot_fd, bytes) < 0)
-		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot make the snapshot: %s",
+	if (ftruncate(boot->memory_fd, (off_t)(BOOT_END - GUEST_PROGRAM_BASE)) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "image: no memory to boot in: %s",
 				strerror(errno));
 	rc = open_memory(boot, &memory, err);
 	if (rc == 0)

@@ -16,6 +16,7 @@ struct boot {
 	int kvm_fd;
 	int kernel_fd;   /* the guest kernel's ELF file */
 	int image_fd;    /* the file-system image */
+	int memory_fd;   /* empty: what the guest will have as its memory */
 	int snapshot_fd; /* empty, to be written */
 	int report_fd;   /* caged: all that is left to it but its machine; else -1 */
 	uint64_t image_bytes;
@@ -28,7 +29,7 @@ struct boot {
 	size_t output_len;
 };
 
-/* What a machine that waits for its first request is, apart from its memory (in snapshot_fd). */
+/* What a machine that waits for its first request is, apart from its memory (in memory_fd). */
 struct boot_result {
 	uint64_t tsc_khz;
 	struct machine_state state;

@@ -16,6 +16,7 @@
 #include "core/error.h"
 
 #define RAM_FLAGS (MAP_NORESERVE | MAP_FIXED)
+#define LARGE_BYTES (UINT64_C(2) << 20)
 
 static bool add_slot(struct memory *memory, uint64_t start, uint64_t end)
 {
@@ -37,6 +38,23 @@ static bool add_slots(struct memory *memory)
 	       (hot_end == memory->end || add_slot(memory, hot_end, memory->end));
 }
 
+/* At a multiple of the large page: only then can KVM map a large page of ours as one. */
+static uint8_t *reserve(uint64_t bytes)
+{
+	uint64_t room = bytes + LARGE_BYTES;
+	uint8_t *all =
+		mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t skip;
+
+	if (all == MAP_FAILED)
+		return MAP_FAILED;
+	skip = -(uintptr_t)all % LARGE_BYTES;
+	if (skip > 0)
+		(void)munmap(all, skip);
+	(void)munmap(all + skip + bytes, LARGE_BYTES - skip);
+	return all + skip;
+}
+
 static int allocate(struct memory *memory, uint64_t end, bool tracked, struct psb_error *err)
 {
 	size_t words = (end / GUEST_PAGE_BYTES + 63) / 64;
@@ -48,8 +66,7 @@ static int allocate(struct memory *memory, uint64_t end, bool tracked, struct ps
 	memory->hot = calloc(words, sizeof(uint64_t));
 	if (!add_slots(memory) || !memory->written || !memory->hot)
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "vmm: no memory for bitmaps");
-	memory->ram =
-		mmap(NULL, end, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memory->ram = reserve(end);
 	if (memory->ram == MAP_FAILED)
 		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: cannot reserve %llu bytes: %s",
 				(unsigned long long)end, strerror(errno));
@@ -70,13 +87,12 @@ static int map_at(struct memory *memory, uint64_t start, uint64_t end, int flags
 	return 0;
 }
 
-int memory_open_boot(struct memory *memory, int fd, uint64_t offset, uint64_t end,
-		     struct psb_error *err)
+int memory_open_boot(struct memory *memory, int fd, uint64_t end, struct psb_error *err)
 {
 	int rc = allocate(memory, end, false, err);
 
 	if (rc == 0)
-		rc = map_at(memory, GUEST_PROGRAM_BASE, end, MAP_SHARED, fd, offset, err);
+		rc = map_at(memory, GUEST_PROGRAM_BASE, end, MAP_SHARED, fd, 0, err);
 	return rc;
 }
 
@@ -107,7 +123,7 @@ int memory_open_snapshot(struct memory *memory, const struct memory_source *sour
 		rc = map_at(memory, source->file_end, source->end, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			    0, err);
 	if (rc == 0)
-		prefer_large_pages(memory, source->file_end);
+		prefer_large_pages(memory, GUEST_PROGRAM_BASE);
 	note_source(memory, source);
 	return rc;
 }

@@ -48,9 +48,8 @@ struct memory {
 	uint64_t snapshot_offset; /* of GUEST_PROGRAM_BASE in the file */
 };
 
-/* Memory for a machine to boot in: [GUEST_PROGRAM_BASE, end) shared with `fd` at `offset`. */
-int memory_open_boot(struct memory *memory, int fd, uint64_t offset, uint64_t end,
-		     struct psb_error *err);
+/* Memory for a machine to boot in: [GUEST_PROGRAM_BASE, end) shared with `fd` from its start. */
+int memory_open_boot(struct memory *memory, int fd, uint64_t end, struct psb_error *err);
 /* Memory of a snapshot: private copies of the file's pages up to file_end, zeroes up to end. */
 int memory_open_snapshot(struct memory *memory, const struct memory_source *source,
 			 struct psb_error *err);
