@@ -21,6 +21,7 @@
 #include "../vmm/nest.h"
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "ipc/transfer.h"
 
 struct boot_report {
 	uint32_t ready; /* 1: the result counts; else the text */
@@ -29,30 +30,13 @@ struct boot_report {
 	struct boot_result result;
 };
 
-static bool write_all(int fd, const void *data, size_t bytes)
-{
-	const uint8_t *at = data;
-
-	while (bytes > 0) {
-		ssize_t n = write(fd, at, bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		bytes -= (size_t)n;
-	}
-	return true;
-}
-
 static void report_failure(void *context, const char *message)
 {
 	const struct boot *boot = context;
 	static struct boot_report report;
 
 	(void)snprintf(report.text, sizeof(report.text), "%s", message);
-	(void)write_all(boot->report_fd, &report, sizeof(report));
+	(void)transfer_write(boot->report_fd, &report, sizeof(report));
 }
 
 __attribute__((noreturn)) static void child_main(struct boot *boot, bool namespaces)
@@ -70,24 +54,7 @@ __attribute__((noreturn)) static void child_main(struct boot *boot, bool namespa
 		_exit(1);
 	}
 	report.ready = 1;
-	_exit(!write_all(boot->report_fd, &report, sizeof(report)));
-}
-
-static bool read_all(int fd, void *data, size_t bytes)
-{
-	uint8_t *at = data;
-
-	while (bytes > 0) {
-		ssize_t n = read(fd, at, bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		at += n;
-		bytes -= (size_t)n;
-	}
-	return true;
+	_exit(!transfer_write(boot->report_fd, &report, sizeof(report)));
 }
 
 static void clean_text(char *text, size_t room)
@@ -101,7 +68,7 @@ static void clean_text(char *text, size_t room)
 /* Its end, and that of all it started, comes before anything of it is used. */
 static int take_report(int fd, pid_t pid, struct boot_report *report, struct psb_error *err)
 {
-	bool whole = read_all(fd, report, sizeof(*report));
+	bool whole = transfer_read(fd, report, sizeof(*report));
 	int status = 0;
 
 	while (waitpid(pid, &status, 0) < 0)

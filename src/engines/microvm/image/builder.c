@@ -154,6 +154,7 @@ int builder_run(struct builder *builder, struct psb_error *err)
 	auto_fd ours = -1;
 	int ends[2];
 	pid_t parent = getpid();
+	int adopts = 0;
 	int rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -162,6 +163,7 @@ int builder_run(struct builder *builder, struct psb_error *err)
 	watch.report_fd = ours;
 	builder->report_fd = ends[1];
 	watch.told_us = watch.step_us;
+	(void)prctl(PR_GET_CHILD_SUBREAPER, &adopts);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	watch.pid = fork();
 	if (watch.pid == 0)
@@ -176,6 +178,6 @@ int builder_run(struct builder *builder, struct psb_error *err)
 	/* Its orphans become ours: nothing of the group is left when this returns. */
 	while (waitpid(-watch.pid, NULL, 0) > 0 || errno == EINTR)
 		;
-	(void)prctl(PR_SET_CHILD_SUBREAPER, 0);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, adopts);
 	return rc;
 }

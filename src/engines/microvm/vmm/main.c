@@ -29,6 +29,9 @@
 #define VMM_OPEN_FILES 1024u /* two pipes for each worker, on their way */
 #define NEEDED_OPEN_FILES 128u
 
+/* It is handed over through a pipe that need not be read yet. */
+_Static_assert(sizeof(struct supervisor) <= 60u << 10, "the supervisor as luggage");
+
 static void set_up_process(void)
 {
 	orphan_begin("psb-vmm");
@@ -82,15 +85,8 @@ static void on_progress(void *context, const char *text)
 	supervisor_tell(supervisor, VMM_PROGRESS, text);
 }
 
-static int open_image(struct supervisor *supervisor, struct psb_error *err)
+static int open_device(struct supervisor *supervisor, struct psb_error *err)
 {
-	const struct store_host watched = {.fd = supervisor->host_fd,
-					   .pidfd = supervisor->host_pidfd,
-					   .progress = on_progress,
-					   .context = supervisor};
-	struct store_files files;
-	int rc;
-
 	supervisor->void_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	supervisor->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (supervisor->kvm_fd < 0 || supervisor->void_fd < 0)
@@ -98,10 +94,18 @@ static int open_image(struct supervisor *supervisor, struct psb_error *err)
 				"vmm: /dev/kvm: %s: allow this device to the container or control "
 				"group",
 				strerror(errno));
-	rc = machine_check_kvm(supervisor->kvm_fd, err);
-	if (rc < 0)
-		return rc;
-	rc = store_open(&supervisor->config, supervisor->kvm_fd, &watched, &files, err);
+	return machine_check_kvm(supervisor->kvm_fd, err);
+}
+
+static int open_image(struct supervisor *supervisor, struct psb_error *err)
+{
+	const struct store_host watched = {.fd = supervisor->host_fd,
+					   .pidfd = supervisor->host_pidfd,
+					   .progress = on_progress,
+					   .context = supervisor};
+	struct store_files files;
+	int rc = store_open(&supervisor->config, supervisor->kvm_fd, &watched, &files, err);
+
 	if (rc < 0)
 		return rc;
 	return snapshot_load(&supervisor->snapshot, files.snapshot_fd, files.image_fd, err);
@@ -136,31 +140,81 @@ static void clear_away(void *context)
 	groups_remove(&supervisor->groups);
 }
 
-/* From here on the process is the supervisor: caged, with nothing left but what it serves. */
-static int enter_cage(struct supervisor *supervisor, struct psb_error *err)
+static int open_groups(struct supervisor *supervisor, struct psb_error *err)
 {
 	const struct vmm_config *config = &supervisor->config;
+	bool unshared = config->unshared_image != 0;
+
+	if (!config->control_groups)
+		return 0;
+	return groups_open(&supervisor->groups, config->slots,
+			   worker_memory_bytes(&supervisor->snapshot, &config->limits, unshared),
+			   err);
+}
+
+/* What only an outsider can do; the namespaces are being made meanwhile. */
+static int prepare_outside(struct supervisor *supervisor, const struct nest *nest,
+			   const struct nest_birth *birth, struct psb_error *err)
+{
+	int rc = open_image(supervisor, err);
+
+	if (rc == 0)
+		rc = nest_write_maps(nest, birth, err);
+	if (rc == 0 && geteuid() == 0)
+		files_open(supervisor);
+	return rc < 0 ? rc : open_groups(supervisor, err);
+}
+
+/* Returns as the supervisor: caged, with nothing left but what it serves. */
+static int become_supervisor(struct supervisor *supervisor, struct psb_error *err)
+{
+	const struct vmm_config *config = &supervisor->config;
+	int *outside_fd = config->control_groups ? &supervisor->outside_fd : NULL;
 	const struct nest nest = {.namespaces = config->namespaces != 0,
 				  .linger = config->control_groups != 0,
+				  .outside_fd = outside_fd,
+				  .luggage = supervisor,
+				  .luggage_bytes = sizeof(*supervisor),
 				  .prepare = prepare_inside,
 				  .failed = tell_failure,
 				  .ended = clear_away,
 				  .context = supervisor};
-	int rc = 0;
+	struct nest_birth birth;
+	int rc = nest_begin(&nest, &birth, err);
 
-	supervisor->files_fd = -1;
-	if (geteuid() == 0)
-		files_open(supervisor);
-	if (config->control_groups)
-		rc = groups_open(&supervisor->groups, config->slots,
-				 worker_memory_bytes(&supervisor->snapshot, &config->limits,
-						     config->unshared_image != 0),
-				 err);
-	if (rc < 0)
-		return rc;
-	rc = nest_enter(&nest, err);
-	if (rc < 0)
+	if (rc != NEST_OUTSIDE)
+		return rc < 0 ? rc : 0;
+	rc = prepare_outside(supervisor, &nest, &birth, err);
+	if (rc == 0)
+		rc = nest_let_go(&nest, &birth, err);
+	if (rc < 0) {
+		nest_give_up(&birth);
 		clear_away(supervisor);
+	}
+	return rc;
+}
+
+static int serve(struct supervisor *supervisor, struct psb_error *err)
+{
+	int rc = check_open_files(err);
+
+	if (rc == 0)
+		rc = become_supervisor(supervisor, err);
+	if (rc == 0)
+		rc = open_signals(supervisor, err);
+	if (rc == 0)
+		supervisor_serve(supervisor);
+	return rc;
+}
+
+/* Anything but serving. */
+static int do_once(struct supervisor *supervisor, struct psb_error *err)
+{
+	int rc = supervisor->config.action >= VMM_LIST ? manage(supervisor, err)
+						       : open_image(supervisor, err);
+
+	if (rc == 0)
+		supervisor_tell(supervisor, VMM_DONE, "");
 	return rc;
 }
 
@@ -169,29 +223,20 @@ int main(void)
 	static struct supervisor supervisor;
 	struct psb_error err = {0};
 	bool host_gone;
-	int rc;
+	int rc = 0;
 
 	set_up_process();
+	supervisor.files_fd = supervisor.outside_fd = -1;
 	supervisor.host_fd = ORPHAN_CONTROL_FD;
 	supervisor.host_pidfd = orphan_watch_host(&host_gone);
 	if (host_gone || read_config(&supervisor.config) < 0)
 		return 1;
-	rc = supervisor.config.action >= VMM_LIST ? manage(&supervisor, &err)
-						  : open_image(&supervisor, &err);
-	if (rc == 0 && supervisor.config.action != VMM_SERVE) {
-		supervisor_tell(&supervisor, VMM_DONE, "");
-		return 0;
-	}
+	if (supervisor.config.action < VMM_LIST)
+		rc = open_device(&supervisor, &err);
 	if (rc == 0)
-		rc = check_open_files(&err);
-	if (rc == 0)
-		rc = enter_cage(&supervisor, &err);
-	if (rc == 0)
-		rc = open_signals(&supervisor, &err);
-	if (rc < 0) {
+		rc = supervisor.config.action == VMM_SERVE ? serve(&supervisor, &err)
+							   : do_once(&supervisor, &err);
+	if (rc < 0)
 		supervisor_tell(&supervisor, VMM_FAILED, err.message);
-		return 1;
-	}
-	supervisor_serve(&supervisor);
-	return 0;
+	return rc < 0;
 }

@@ -1,10 +1,12 @@
 /*
  * Theory of operation: an outer process makes the namespaces (user, pid, mount, network, ipc, uts,
- * cgroup) in a child whose identity maps it writes, as only an outsider may; that child makes the
- * first process of the pid namespace and is gone. The one inside pivots into an empty root and gives
- * up all capabilities. Used twice: for the supervisor, whose children the workers are, and for the
- * process that boots a machine. Whatever a guest could make of either, it finds no file, no network,
- * no other process; and when the first process ends, the kernel ends all others inside.
+ * cgroup) in a child whose identity maps it writes, as only an outsider may; that child goes into an
+ * empty root, makes the first process of the pid namespace and is gone. The one inside gives up all
+ * capabilities. Used twice: for the supervisor, whose children the workers are, and for the process
+ * that boots a machine. Whatever a guest could make of either, it finds no file, no network, no
+ * other process; and when the first process ends, the kernel ends all others inside.
+ * To make namespaces takes most of a millisecond. So the outer process may do its own work
+ * meanwhile: the child shares its table of descriptors until it is let go with what was prepared.
  * The outer process may stay, as the adoptive parent of the one inside, to clear away what only an
  * outsider can.
  * Trust boundary: no foreign byte has been read yet. Any failure ends the engine.
@@ -12,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,16 +26,12 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "ipc/transfer.h"
 #include "jail/jail.h"
 #include "nest.h"
 
 #define GUEST_ID 1000u
 #define UID_RANGE_START 1200000000u
-
-struct nest_pipes {
-	int up[2];   /* "m": write my maps */
-	int down[2]; /* "k": done */
-};
 
 static int write_file(const char *path, const char *text)
 {
@@ -70,7 +69,15 @@ static int fail(const struct jail_fault *fault, struct psb_error *err)
 			strerror(fault->sys_errno));
 }
 
-static int enter_namespaces(const struct nest_pipes *pipes, struct jail_fault *fault)
+/* The table of descriptors is the outer process's: no end of file would tell of its end. */
+static int end_with_parent(pid_t parent, struct jail_fault *fault)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		return jail_fail(fault, errno, "be tied to the parent");
+	return 0;
+}
+
+static int enter_namespaces(const struct nest_birth *birth, pid_t parent, struct jail_fault *fault)
 {
 	const int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
 			  CLONE_NEWCGROUP | CLONE_NEWPID;
@@ -80,120 +87,128 @@ static int enter_namespaces(const struct nest_pipes *pipes, struct jail_fault *f
 		return jail_fail(fault, errno, "setgroups");
 	if (unshare(flags) < 0)
 		return jail_fail(fault, errno, "unshare namespaces");
-	if (write(pipes->up[1], &byte, 1) != 1 || read(pipes->down[0], &byte, 1) != 1 ||
+	if (end_with_parent(parent, fault) < 0)
+		return -1;
+	if (write(birth->up[1], &byte, 1) != 1 || read(birth->down[0], &byte, 1) != 1 ||
 	    byte != 'k')
 		return jail_fail(fault, EPERM, "write the identity maps");
 	return 0;
 }
 
-static int complete(const struct nest *nest, struct jail_fault *fault)
+static int enter_root(pid_t parent, struct jail_fault *fault)
 {
 	const struct jail_root empty = {.no_devices = true};
 
 	if (syscall(SYS_setresgid, GUEST_ID, GUEST_ID, GUEST_ID) < 0 ||
 	    syscall(SYS_setresuid, GUEST_ID, GUEST_ID, GUEST_ID) < 0)
 		return jail_fail(fault, errno, "take the namespace's id");
-	if (jail_root_enter(&empty, fault) < 0)
+	/* A new identity has forgotten it. */
+	if (end_with_parent(parent, fault) < 0)
 		return -1;
-	if (nest->prepare)
-		nest->prepare(nest->context);
-	return jail_caps_clear(fault);
+	return jail_root_enter(&empty, fault);
 }
 
-/* Inside, with linger: ends with the process outside, which is our parent once the middle one, the
- * last to hold the pipe, is gone. */
-static int tie_to_parent(int pipe_ends[2], struct jail_fault *fault)
+/* What the outer process has prepared: descriptors, from here on our own, and its luggage. */
+static int be_let_go(const struct nest *nest, const struct nest_birth *birth,
+		     struct jail_fault *fault)
 {
 	char byte;
 
-	close_fd(&pipe_ends[1]);
-	if (read(pipe_ends[0], &byte, 1) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (!transfer_read(birth->down[0], nest->luggage, nest->luggage_bytes) ||
+	    read(birth->down[0], &byte, 1) != 1)
+		return jail_fail(fault, EPIPE, "be let go");
+	if (unshare(CLONE_FILES) < 0)
+		return jail_fail(fault, errno, "unshare descriptors");
+	if (nest->prepare)
+		nest->prepare(nest->context);
+	return 0;
+}
+
+static void close_birth(struct nest_birth *birth)
+{
+	for (size_t i = 0; i < 2; i++) {
+		close_fd(&birth->up[i]);
+		close_fd(&birth->down[i]);
+	}
+	close_fd(&birth->pidfd);
+}
+
+/* Our parent is the process outside once the middle one is gone, which only it can tell. Its end
+ * shows as that of the pipe. */
+static int be_adopted(const struct nest_birth *birth, struct jail_fault *fault)
+{
+	struct pollfd outside = {.fd = birth->down[0], .events = POLLIN};
+	char byte;
+
+	if (!transfer_read(birth->down[0], &byte, 1) || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    poll(&outside, 1, 0) != 0)
 		return jail_fail(fault, errno, "be adopted");
-	close_fd(&pipe_ends[0]);
+	return 0;
+}
+
+static int begin_inside(const struct nest *nest, struct nest_birth *birth, struct jail_fault *fault)
+{
+	close_fd(&birth->down[1]);
+	if (jail_caps_clear(fault) < 0)
+		return -1;
+	if (nest->outside_fd)
+		*nest->outside_fd = take_fd(birth->down[0]);
+	else if (nest->linger && be_adopted(birth, fault) < 0)
+		return -1;
+	close_birth(birth);
 	return 0;
 }
 
 /* The middle process: ends once the one inside is born. Returns inside only. */
-static int middle(const struct nest *nest, const struct nest_pipes *pipes)
+static void middle(const struct nest *nest, struct nest_birth *birth, pid_t parent)
 {
 	struct jail_fault fault = {0};
 	struct psb_error err = {0};
-	int tie[2];
-	pid_t pid;
+	pid_t pid = -1;
 
-	if (enter_namespaces(pipes, &fault) < 0)
-		goto failed;
-	if (pipe2(tie, O_CLOEXEC) < 0) {
-		(void)jail_fail(&fault, errno, "pipe");
-		goto failed;
+	if (enter_namespaces(birth, parent, &fault) == 0 && enter_root(parent, &fault) == 0 &&
+	    be_let_go(nest, birth, &fault) == 0) {
+		pid = fork();
+		if (pid < 0)
+			(void)jail_fail(&fault, errno, "fork inside the namespaces");
 	}
-	pid = fork();
 	if (pid > 0)
 		_exit(0);
-	if (pid == 0 && complete(nest, &fault) == 0 &&
-	    (!nest->linger || tie_to_parent(tie, &fault) == 0)) {
-		close_fd(&tie[0]);
-		close_fd(&tie[1]);
-		return 0;
-	}
-	if (pid < 0)
-		(void)jail_fail(&fault, errno, "fork inside the namespaces");
-failed:
+	if (pid == 0 && begin_inside(nest, birth, &fault) == 0)
+		return;
 	(void)fail(&fault, &err);
 	nest->failed(nest->context, err.message);
 	_exit(1);
 }
 
-/* Outside. The orphan inside is adopted, so that its end is seen. */
-__attribute__((noreturn)) static void stay_outside(const struct nest *nest, pid_t middle_pid)
+static int open_birth(struct nest_birth *birth, struct psb_error *err)
 {
-	int worst = 0;
-	int status;
-
-	if (!nest->linger) {
-		(void)waitpid(middle_pid, NULL, 0);
-		_exit(0);
-	}
-	for (;;) {
-		pid_t pid = wait(&status);
-
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid < 0)
-			break;
-		worst |= status;
-	}
-	if (nest->ended)
-		nest->ended(nest->context);
-	_exit(worst != 0);
+	*birth = (struct nest_birth){.up = {-1, -1}, .down = {-1, -1}, .pidfd = -1};
+	if (pipe2(birth->up, O_CLOEXEC) < 0 || pipe2(birth->down, O_CLOEXEC) < 0)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
+	return 0;
 }
 
-static int start_middle(const struct nest *nest, struct nest_pipes *pipes, struct psb_error *err)
+/* A fork, but for the table of descriptors. */
+static pid_t fork_sharing_files(int *pidfd)
 {
-	char byte = 'k';
-	pid_t pid;
+	return (pid_t)syscall(SYS_clone, CLONE_FILES | CLONE_PIDFD | SIGCHLD, 0, pidfd, 0, 0);
+}
+
+static int start_middle(const struct nest *nest, struct nest_birth *birth, struct psb_error *err)
+{
+	pid_t parent = getpid();
 
 	if (nest->linger && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: adopt orphans: %s",
 				strerror(errno));
-	pid = fork();
-	if (pid < 0)
+	birth->pid = fork_sharing_files(&birth->pidfd);
+	if (birth->pid < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: fork: %s", strerror(errno));
-	if (pid == 0) {
-		close_fd(&pipes->up[0]);
-		close_fd(&pipes->down[1]);
-		return middle(nest, pipes);
-	}
-	close_fd(&pipes->up[1]);
-	close_fd(&pipes->down[0]);
-	if (read(pipes->up[0], &byte, 1) == 1) {
-		byte = write_maps(pid) == 0 ? 'k' : 'x';
-		(void)!write(pipes->down[1], &byte, 1);
-	}
-	/* Or one that waits for an answer would wait as long as we do for its end. */
-	close_fd(&pipes->up[0]);
-	close_fd(&pipes->down[1]);
-	stay_outside(nest, pid);
+	if (birth->pid > 0)
+		return NEST_OUTSIDE;
+	middle(nest, birth, parent);
+	return NEST_INSIDE;
 }
 
 static int give_up_privileges(struct psb_error *err)
@@ -207,20 +222,106 @@ static int give_up_privileges(struct psb_error *err)
 	return 0;
 }
 
-int nest_enter(const struct nest *nest, struct psb_error *err)
+int nest_begin(const struct nest *nest, struct nest_birth *birth, struct psb_error *err)
 {
-	struct nest_pipes pipes = {{-1, -1}, {-1, -1}};
-	int rc;
+	int rc = open_birth(birth, err);
+
+	if (rc == 0 && nest->namespaces)
+		rc = start_middle(nest, birth, err);
+	if (rc < 0)
+		close_birth(birth);
+	if (rc == NEST_INSIDE)
+		return give_up_privileges(err) < 0 ? -1 : NEST_INSIDE;
+	return rc < 0 ? rc : NEST_OUTSIDE;
+}
+
+int nest_write_maps(const struct nest *nest, const struct nest_birth *birth, struct psb_error *err)
+{
+	struct pollfd fds[] = {{.fd = birth->up[0], .events = POLLIN},
+			       {.fd = birth->pidfd, .events = POLLIN}};
+	char byte;
+
+	if (!nest->namespaces)
+		return 0;
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: poll: %s", strerror(errno));
+	if (!(fds[0].revents & POLLIN) || read(birth->up[0], &byte, 1) != 1)
+		return psb_fail(err, PSB_E_SYSTEM, 0, "vmm: no namespaces were made");
+	byte = write_maps(birth->pid) == 0 ? 'k' : 'x';
+	if (write(birth->down[1], &byte, 1) != 1)
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
+	return 0;
+}
+
+static void tell_adopted(const struct nest *nest, const struct nest_birth *birth)
+{
+	const char byte = 'a';
+
+	if (!nest->outside_fd)
+		(void)transfer_write(birth->down[1], &byte, 1);
+}
+
+/* Outside. The orphan inside is adopted, so that its end is seen. */
+__attribute__((noreturn)) static void stay_outside(const struct nest *nest,
+						   const struct nest_birth *birth)
+{
+	int worst = 0;
+	int status;
+
+	if (!nest->linger) {
+		(void)waitpid(birth->pid, NULL, 0);
+		_exit(0);
+	}
+	for (;;) {
+		pid_t pid = wait(&status);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			break;
+		if (pid == birth->pid)
+			tell_adopted(nest, birth);
+		worst |= status;
+	}
+	if (nest->ended)
+		nest->ended(nest->context);
+	_exit(worst != 0);
+}
+
+int nest_let_go(const struct nest *nest, struct nest_birth *birth, struct psb_error *err)
+{
+	const char byte = 'g';
 
 	if (!nest->namespaces)
 		return give_up_privileges(err);
-	if (pipe2(pipes.up, O_CLOEXEC) < 0 || pipe2(pipes.down, O_CLOEXEC) < 0)
-		rc = psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
-	else
-		rc = start_middle(nest, &pipes, err);
-	close_fd(&pipes.up[0]);
-	close_fd(&pipes.up[1]);
-	close_fd(&pipes.down[0]);
-	close_fd(&pipes.down[1]);
-	return rc < 0 ? rc : give_up_privileges(err);
+	/* What does not arrive is the middle process's failure, and it tells. Nothing is closed: it
+	 * may not have its own table yet. */
+	if (transfer_write(birth->down[1], nest->luggage, nest->luggage_bytes))
+		(void)transfer_write(birth->down[1], &byte, 1);
+	stay_outside(nest, birth);
+}
+
+void nest_give_up(struct nest_birth *birth)
+{
+	if (birth->pid > 0) {
+		(void)kill(birth->pid, SIGKILL);
+		(void)waitpid(birth->pid, NULL, 0);
+	}
+	close_birth(birth);
+}
+
+int nest_enter(const struct nest *nest, struct psb_error *err)
+{
+	struct nest_birth birth;
+	int rc = nest_begin(nest, &birth, err);
+
+	if (rc != NEST_OUTSIDE)
+		return rc < 0 ? rc : 0;
+	rc = nest_write_maps(nest, &birth, err);
+	if (rc < 0) {
+		nest_give_up(&birth);
+		return rc;
+	}
+	return nest_let_go(nest, &birth, err);
 }

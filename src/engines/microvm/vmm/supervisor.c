@@ -188,13 +188,15 @@ void supervisor_serve(struct supervisor *supervisor)
 			{.fd = supervisor->host_fd, .events = POLLIN},
 			{.fd = supervisor->signal_fd, .events = POLLIN},
 			{.fd = supervisor->host_pidfd, .events = POLLIN},
+			{.fd = supervisor->outside_fd, .events = POLLIN},
 		};
 
 		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
 			break;
 		if (fds[1].revents)
 			child_turn(supervisor);
-		if (fds[2].revents || (fds[0].revents && !host_turn(supervisor)))
+		if (fds[2].revents || fds[3].revents ||
+		    (fds[0].revents && !host_turn(supervisor)))
 			break;
 	}
 	end_all(supervisor);

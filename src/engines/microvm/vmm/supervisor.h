@@ -17,6 +17,7 @@ struct supervisor {
 	struct vmm_config config;
 	int host_fd;
 	int host_pidfd; /* readable once the host's process is gone; or -1 */
+	int outside_fd; /* readable once the process that keeps the control groups is gone; or -1 */
 	int kvm_fd;
 	int signal_fd;
 	int void_fd;

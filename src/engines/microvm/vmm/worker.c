@@ -9,6 +9,8 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -81,26 +83,53 @@ static int fill_memory(struct worker *worker, struct psb_error *err)
 
 	if (rc < 0)
 		return rc;
-	for (uint32_t i = 0; i < header->hot_count; i++)
-		memory_prefetch(&worker->memory, header->hot[i].first * (uint64_t)GUEST_PAGE_BYTES,
-				header->hot[i].pages * (uint64_t)GUEST_PAGE_BYTES);
 	return (copy ? memory_copy_image : memory_map_image)(&worker->memory, snapshot->image_fd,
 							     header->image_bytes, err);
 }
 
-static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+static void *copy_hot_pages(void *argument)
+{
+	const struct worker *worker = argument;
+	const struct snapshot_header *header = &worker->snapshot->header;
+
+	for (uint32_t i = 0; i < header->hot_count; i++) {
+		memory_prefetch(&worker->memory, header->hot[i].first * (uint64_t)GUEST_PAGE_BYTES,
+				header->hot[i].pages * (uint64_t)GUEST_PAGE_BYTES);
+		/* To the kernel's threads that KVM's grace periods wait for. */
+		(void)sched_yield();
+	}
+	return NULL;
+}
+
+static int open_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
 {
 	const struct snapshot_header *header = &worker->snapshot->header;
+	int rc = machine_open(&worker->machine, kvm_fd, &worker->memory, &header->features, err);
+
+	if (rc == 0)
+		rc = machine_set_state(&worker->machine, &header->state, err);
+	worker->clean = rc == 0;
+	return rc;
+}
+
+/* KVM takes as long to make a machine as the copies do: where there is a second processor, they are
+ * made meanwhile. The thread has ended before the jail closes. */
+static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err)
+{
+	pthread_t thread;
+	bool alone;
 	int rc = fill_memory(worker, err);
 
 	if (rc == 0 && !worker->once)
 		rc = map_golden(worker, err);
-	if (rc == 0)
-		rc = machine_open(&worker->machine, kvm_fd, &worker->memory, &header->features,
-				  err);
-	if (rc == 0)
-		rc = machine_set_state(&worker->machine, &header->state, err);
-	worker->clean = rc == 0;
+	if (rc < 0)
+		return rc;
+	alone = pthread_create(&thread, NULL, copy_hot_pages, worker) != 0;
+	rc = open_machine(worker, kvm_fd, err);
+	if (alone)
+		(void)copy_hot_pages(worker);
+	else
+		(void)pthread_join(thread, NULL);
 	return rc;
 }
 
