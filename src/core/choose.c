@@ -72,18 +72,40 @@ static void plan_init(const struct psb_sandbox *sandbox, const struct engine_ops
 	plan->output_files = sandbox->policy.files.output;
 }
 
-/*
- * The host's mitigations are twenty files to read, a tenth of a millisecond, and matter to the order
- * only from level 9 on. For a plan below it that nobody asked the control of, they are read while
- * the template starts: the cold path does not wait for them.
- */
-static bool needs_host(const struct psb_sandbox *sandbox, const struct plan *plan)
+static bool is_wished(const struct psb_sandbox *sandbox, const struct engine_ops *ops)
 {
-	struct plan at_best = *plan;
+	return !sandbox->engine_wish || strcmp(sandbox->engine_wish, ops->name) == 0;
+}
 
+/* Another engine may come before one of this level. */
+static bool has_rival(const struct psb_sandbox *sandbox, const struct engine_ops *ops, int level)
+{
+	for (size_t i = 0; sandbox->engines[i]; i++) {
+		const struct engine_ops *other = sandbox->engines[i];
+
+		if (other != ops && is_wished(sandbox, other) &&
+		    (other->level_most == 0 || other->level_most >= level))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The host's mitigations are twenty files to read, a tenth of a millisecond, and matter from level 9
+ * on. Where neither the floor nor the order of the engines depends on them, they are read while the
+ * template starts: the cold path does not wait for them.
+ */
+static bool needs_host(const struct psb_sandbox *sandbox, const struct candidate *candidate)
+{
+	const struct floor *floor = &sandbox->policy.floor;
+	struct plan at_best = candidate->plan;
+	int level = level_by_table(&candidate->plan);
+
+	if (floor->controls & (1u << CONTROL_hardware_speculation))
+		return true;
 	at_best.walls |= WALL_MITIGATIONS;
-	return level_by_table(&at_best) >= 9 ||
-	       (sandbox->policy.floor.controls & (1u << CONTROL_hardware_speculation));
+	return level_by_table(&at_best) >= 9 &&
+	       (floor->level > level || has_rival(sandbox, candidate->ops, level));
 }
 
 static void settle(struct psb_sandbox *sandbox, struct plan *plan)
@@ -107,7 +129,7 @@ static void make_plan(struct psb_sandbox *sandbox, const struct engine_probe *pr
 		(void)snprintf(candidate->misfit, sizeof(candidate->misfit), "%s", reason.message);
 		return;
 	}
-	if (needs_host(sandbox, &candidate->plan))
+	if (needs_host(sandbox, candidate))
 		settle(sandbox, &candidate->plan);
 	else
 		candidate->plan.level = level_by_table(&candidate->plan);
@@ -146,7 +168,7 @@ int choose_candidates(struct psb_sandbox *sandbox, struct psb_error *err)
 	for (size_t i = 0; sandbox->engines[i]; i++) {
 		const struct engine_ops *ops = sandbox->engines[i];
 
-		if (sandbox->engine_wish && strcmp(sandbox->engine_wish, ops->name) != 0)
+		if (!is_wished(sandbox, ops))
 			continue;
 		known = true;
 		if (can_wait(sandbox, ops) && sandbox->later_count < SANDBOX_MAX_ENGINES)

@@ -145,6 +145,8 @@ static bool look(struct waiter *waiter, struct pollfd *fds, size_t count)
 			waiter->misses = 0;
 			return true;
 		}
+		/* The guest may be on this processor after all. */
+		(void)sched_yield();
 	} while (clock_us() < end);
 	if (waiter->misses < MOST_MISSES)
 		waiter->misses++;
