@@ -214,6 +214,10 @@ struct comm {
 	uint64_t memory_peak_bytes; /* beyond the snapshot */
 	uint64_t workspace_used_bytes;
 	struct trap_info trap;
+	/* Of the program, from its first segment to the first that it may write. Set once, at boot:
+	 * the snapshot's large pages within are read-only. */
+	uint64_t text_start;
+	uint64_t text_end;
 };
 
 #define KERNEL_HEADER_MAGIC UINT64_C(0x314b5f4d56425350) /* "PSBVM_K1" */

@@ -248,6 +248,8 @@ int kernel_start_program(struct kernel *kernel)
 	stack.at = (uint64_t)base + MAIN_STACK_BYTES;
 	fill_stack(kernel, &stack, &program);
 	kernel->main_stack = stack.at;
+	kernel->comm->text_start = program.text_start;
+	kernel->comm->text_end = program.text_end;
 	thread->regs = (struct guest_registers){
 		.rip = program.start,
 		.rsp = stack.at,

@@ -179,6 +179,18 @@ static int load_file(struct kernel *kernel, const char *path, struct object *obj
 	return error ? error : load_object(kernel, object, placed);
 }
 
+/* All that lies below the first segment that may be written. */
+static uint64_t text_end_of(const struct object *object, uint64_t end)
+{
+	for (unsigned i = 0; i < object->header.e_phnum; i++) {
+		const Elf64_Phdr *segment = &object->segments[i];
+
+		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W))
+			end = min_u64(end, page_down(segment->p_vaddr + object->bias));
+	}
+	return end;
+}
+
 int elf_load(struct kernel *kernel, const char *path, struct program *program)
 {
 	struct object object;
@@ -196,6 +208,8 @@ int elf_load(struct kernel *kernel, const char *path, struct program *program)
 		.headers = headers_in_memory(&object),
 		.header_count = object.header.e_phnum,
 		.end = placed.end,
+		.text_start = placed.start,
+		.text_end = text_end_of(&object, placed.end),
 	};
 	if (!interpreter[0])
 		return 0;

@@ -185,6 +185,8 @@ struct program {
 	uint64_t headers;
 	uint64_t header_count;
 	uint64_t end; /* page after it */
+	uint64_t text_start;
+	uint64_t text_end; /* page of the first byte that may be written */
 };
 int elf_load(struct kernel *kernel, const char *path, struct program *program);
 

@@ -225,6 +225,7 @@ int microvm_pump(struct engine_instance *instance, const struct engine_sink *sin
 	if (!instance->pipe_ended &&
 	    !vm_read_events(vm, vm->gone ? LEFT_READS : READS_PER_TURN, &events)) {
 		instance->pipe_ended = true;
+		vm_unwatch(instance->tmpl, instance->slot);
 		vm_kill(instance->tmpl,
 			instance->slot); /* nonsense ends it; a dead one does not mind */
 	}

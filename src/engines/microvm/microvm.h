@@ -87,6 +87,8 @@ struct vm_limits microvm_limits(const struct psb_limits *limits);
 
 /* vm.c */
 int vm_start(struct engine_template *tmpl, uint32_t slot, struct psb_error *err);
+/* Its event pipe has ended. */
+void vm_unwatch(const struct engine_template *tmpl, uint32_t slot);
 void vm_kill(const struct engine_template *tmpl, uint32_t slot);
 void vm_interrupt(const struct engine_template *tmpl, uint32_t slot);
 int vm_ask_files(const struct engine_template *tmpl, uint32_t slot);

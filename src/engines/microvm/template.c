@@ -215,10 +215,12 @@ static void idle_turn(struct engine_template *tmpl, uint32_t slot)
 		vm->instance->news = true; /* its workspace comes */
 	if (vm->state != VM_PREPARING && vm->state != VM_IDLE && vm->state != VM_DYING)
 		return;
-	if (vm_read_events(vm, 1, &sink) || vm->state == VM_DYING)
+	if (vm_read_events(vm, 1, &sink))
+		return;
+	vm_unwatch(tmpl, slot);
+	if (vm->state == VM_DYING)
 		return;
 	/* It has ended or talks nonsense: out, whatever it was to be. */
-	(void)epoll_ctl(tmpl->epoll_fd, EPOLL_CTL_DEL, vm->event_fd, NULL);
 	vm->state = VM_DYING;
 	vm_kill(tmpl, slot);
 	if (vm->instance)

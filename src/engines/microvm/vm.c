@@ -81,6 +81,12 @@ int vm_start(struct engine_template *tmpl, uint32_t slot, struct psb_error *err)
 	return rc;
 }
 
+/* Until the supervisor tells of its death an ended pipe would wake us without end. */
+void vm_unwatch(const struct engine_template *tmpl, uint32_t slot)
+{
+	(void)epoll_ctl(tmpl->epoll_fd, EPOLL_CTL_DEL, tmpl->vms[slot].event_fd, NULL);
+}
+
 void vm_kill(const struct engine_template *tmpl, uint32_t slot)
 {
 	(void)tell(tmpl, slot, VMM_KILL, NULL);

@@ -252,6 +252,24 @@ static uint64_t find_end(const struct memory *memory, int fd)
 	return end;
 }
 
+/* Whole large pages within what the guest's kernel says; snapshot_load() bounds it. */
+static void protect_text(struct memory *memory, struct snapshot_header *header)
+{
+	struct comm comm;
+
+	header->text_start = header->text_end = GUEST_PROGRAM_BASE;
+	if (!memory_read(memory, GUEST_COMM, &comm, sizeof(comm)) ||
+	    comm.text_start < GUEST_PROGRAM_BASE || comm.text_end > GUEST_KERNEL_BASE)
+		return;
+	comm.text_start = (comm.text_start + CHUNK_BYTES - 1) & ~(CHUNK_BYTES - 1);
+	comm.text_end &= ~(CHUNK_BYTES - 1);
+	if (comm.text_start >= comm.text_end)
+		return;
+	header->text_start = comm.text_start;
+	header->text_end = comm.text_end;
+	machine_protect_text(memory, comm.text_start, comm.text_end);
+}
+
 static void describe(const struct boot *boot, struct snapshot_header *header)
 {
 	(void)snprintf(header->image_name, sizeof(header->image_name), "%s", boot->image_name);
@@ -269,7 +287,7 @@ static void hash(const uint8_t *data, uint64_t bytes, uint8_t digest[32])
 }
 
 static void fill_header(const struct boot *boot, const struct boot_result *result,
-			const struct memory *memory, struct snapshot_header *header)
+			struct memory *memory, struct snapshot_header *header)
 {
 	header->magic = SNAPSHOT_MAGIC;
 	header->version = SNAPSHOT_VERSION;
@@ -283,6 +301,7 @@ static void fill_header(const struct boot *boot, const struct boot_result *resul
 	header->read_buffer = header->state.regs.rdi;
 	header->read_bytes = header->state.regs.rsi;
 	header->tsc_khz = result->tsc_khz;
+	protect_text(memory, header);
 	hash(memory->ram + GUEST_PROGRAM_BASE, header->memory_end - GUEST_PROGRAM_BASE,
 	     header->memory_sha256);
 	hash(memory->image, boot->image_bytes, header->image_sha256);

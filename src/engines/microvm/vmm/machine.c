@@ -103,6 +103,13 @@ static int set_slot(const struct machine *machine, uint32_t index, uint64_t star
 	return 0;
 }
 
+static uint32_t flags_of(const struct memory *memory, const struct memory_slot *slot)
+{
+	if (slot->read_only)
+		return KVM_MEM_READONLY;
+	return memory->tracked ? (uint32_t)KVM_MEM_LOG_DIRTY_PAGES : 0u;
+}
+
 static int set_slots(const struct machine *machine, struct psb_error *err)
 {
 	const struct memory *memory = machine->memory;
@@ -112,7 +119,7 @@ static int set_slots(const struct machine *machine, struct psb_error *err)
 		const struct memory_slot *slot = &memory->slots[i];
 
 		rc = set_slot(machine, i, slot->start, slot->bytes, memory->ram + slot->start,
-			      memory->tracked ? (uint32_t)KVM_MEM_LOG_DIRTY_PAGES : 0u, err);
+			      flags_of(memory, slot), err);
 	}
 	if (rc == 0 && memory->image_bytes > 0)
 		rc = set_slot(machine, IMAGE_SLOT, GUEST_IMAGE_BASE, memory->image_bytes,

@@ -58,6 +58,8 @@ void machine_close(struct machine *machine);
 
 /* tables.c: page and descriptor tables, exception stubs; only while booting. */
 int machine_write_tables(struct memory *memory, uint64_t image_bytes, struct psb_error *err);
+/* Large pages that no execution may write; once nothing runs in them any more. */
+void machine_protect_text(struct memory *memory, uint64_t start, uint64_t end);
 /* The vCPU as it begins at kernel.boot_entry. */
 int machine_set_boot_state(struct machine *machine, struct psb_error *err);
 

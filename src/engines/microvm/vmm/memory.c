@@ -1,6 +1,6 @@
 /*
  * Theory of operation: see memory.h. Slots: a small one for what every execution touches and a
- * large one for the rest, so that the dirty bitmap that is read each time stays small.
+ * large one for the rest, so that the dirty bitmap that is read each time stays small; one for text.
  * Trust boundary: addresses and lengths are the guest's. A range is accepted only if it lies whole
  * in RAM (or, to read, in the image); arithmetic is done so that it cannot wrap.
  */
@@ -18,24 +18,33 @@
 #define RAM_FLAGS (MAP_NORESERVE | MAP_FIXED)
 #define LARGE_BYTES (UINT64_C(2) << 20)
 
-static bool add_slot(struct memory *memory, uint64_t start, uint64_t end)
+static bool add_slot(struct memory *memory, uint64_t start, uint64_t end, bool read_only)
 {
-	struct memory_slot *slot = &memory->slots[memory->slot_count++];
+	struct memory_slot *slot;
 
-	slot->start = start;
-	slot->bytes = end - start;
-	if (memory->tracked)
-		slot->dirty = calloc((slot->bytes / GUEST_PAGE_BYTES + 63) / 64, sizeof(uint64_t));
-	return slot->dirty || !memory->tracked;
+	if (start >= end)
+		return true;
+	slot = &memory->slots[memory->slot_count++];
+	*slot = (struct memory_slot){
+		.start = start, .bytes = end - start, .read_only = read_only};
+	if (!memory->tracked || read_only)
+		return true;
+	slot->dirty = calloc((slot->bytes / GUEST_PAGE_BYTES + 63) / 64, sizeof(uint64_t));
+	return slot->dirty != NULL;
 }
 
+/* Where KVM logs what is written it maps single pages. Text is not logged: it has a slot of its own,
+ * and large pages. */
 static bool add_slots(struct memory *memory)
 {
-	uint64_t hot_end =
-		memory->tracked && memory->end > MEMORY_HOT_END ? MEMORY_HOT_END : memory->end;
+	uint64_t hot_end = memory->end < MEMORY_HOT_END ? memory->end : MEMORY_HOT_END;
 
-	return add_slot(memory, GUEST_PROGRAM_BASE, hot_end) &&
-	       (hot_end == memory->end || add_slot(memory, hot_end, memory->end));
+	if (!memory->tracked)
+		return add_slot(memory, GUEST_PROGRAM_BASE, memory->end, false);
+	return add_slot(memory, GUEST_PROGRAM_BASE, memory->text_start, false) &&
+	       add_slot(memory, memory->text_start, memory->text_end, true) &&
+	       add_slot(memory, memory->text_end, hot_end, false) &&
+	       add_slot(memory, hot_end, memory->end, false);
 }
 
 /* At a multiple of the large page: only then can KVM map a large page of ours as one. */
@@ -55,13 +64,21 @@ static uint8_t *reserve(uint64_t bytes)
 	return all + skip;
 }
 
-static int allocate(struct memory *memory, uint64_t end, bool tracked, struct psb_error *err)
+static int allocate(struct memory *memory, const struct memory_source *source,
+		    struct psb_error *err)
 {
+	uint64_t end = source->end;
 	size_t words = (end / GUEST_PAGE_BYTES + 63) / 64;
 
-	*memory = (struct memory){
-		.end = end, .tracked = tracked, .snapshot_fd = -1, .ram = MAP_FAILED};
-	memory->image = MAP_FAILED;
+	*memory = (struct memory){.end = end,
+				  .text_start = source->text_start,
+				  .text_end = source->text_end,
+				  .tracked = source->tracked,
+				  .file_end = source->file_end,
+				  .snapshot_fd = source->fd,
+				  .snapshot_offset = source->offset,
+				  .ram = MAP_FAILED,
+				  .image = MAP_FAILED};
 	memory->written = calloc(words, sizeof(uint64_t));
 	memory->hot = calloc(words, sizeof(uint64_t));
 	if (!add_slots(memory) || !memory->written || !memory->hot)
@@ -89,32 +106,41 @@ static int map_at(struct memory *memory, uint64_t start, uint64_t end, int flags
 
 int memory_open_boot(struct memory *memory, int fd, uint64_t end, struct psb_error *err)
 {
-	int rc = allocate(memory, end, false, err);
+	const struct memory_source source = {.fd = -1,
+					     .end = end,
+					     .text_start = GUEST_PROGRAM_BASE,
+					     .text_end = GUEST_PROGRAM_BASE};
+	int rc = allocate(memory, &source, err);
 
 	if (rc == 0)
 		rc = map_at(memory, GUEST_PROGRAM_BASE, end, MAP_SHARED, fd, 0, err);
 	return rc;
 }
 
-/* A page that a guest touches first costs a fault of several microseconds. Where KVM does not log
- * single pages it can map two megabytes at once, if the host's page is as large. A hint. */
-static void prefer_large_pages(const struct memory *memory, uint64_t start)
+/*
+ * A page that a guest touches first costs a fault of several microseconds. Where KVM does not log
+ * single pages it can map two megabytes at once, if the host's page is as large. A hint; but that
+ * text cannot be written is none.
+ */
+static int advise(const struct memory *memory, struct psb_error *err)
 {
-	if (!memory->tracked)
-		(void)madvise(memory->ram + start, memory->end - start, MADV_HUGEPAGE);
-}
+	uint8_t *text = memory->ram + memory->text_start;
+	uint64_t bytes = memory->text_end - memory->text_start;
 
-static void note_source(struct memory *memory, const struct memory_source *source)
-{
-	memory->file_end = source->file_end;
-	memory->snapshot_fd = source->fd;
-	memory->snapshot_offset = source->offset;
+	if (!memory->tracked)
+		(void)madvise(memory->ram + GUEST_PROGRAM_BASE, memory->end - GUEST_PROGRAM_BASE,
+			      MADV_HUGEPAGE);
+	else if (bytes > 0)
+		(void)madvise(text, bytes, MADV_HUGEPAGE);
+	if (bytes > 0 && mprotect(text, bytes, PROT_READ) < 0)
+		return psb_fail(err, PSB_E_MEMORY, errno, "vmm: protect text: %s", strerror(errno));
+	return 0;
 }
 
 int memory_open_snapshot(struct memory *memory, const struct memory_source *source,
 			 struct psb_error *err)
 {
-	int rc = allocate(memory, source->end, source->tracked, err);
+	int rc = allocate(memory, source, err);
 
 	if (rc == 0)
 		rc = map_at(memory, GUEST_PROGRAM_BASE, source->file_end, MAP_PRIVATE, source->fd,
@@ -122,10 +148,7 @@ int memory_open_snapshot(struct memory *memory, const struct memory_source *sour
 	if (rc == 0)
 		rc = map_at(memory, source->file_end, source->end, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			    0, err);
-	if (rc == 0)
-		prefer_large_pages(memory, GUEST_PROGRAM_BASE);
-	note_source(memory, source);
-	return rc;
+	return rc < 0 ? rc : advise(memory, err);
 }
 
 /* Only what the file holds is copied: holes stay untouched zeroes. */
@@ -159,7 +182,7 @@ static int copy_data(int fd, uint64_t offset, uint64_t bytes, uint8_t *to, struc
 int memory_copy_snapshot(struct memory *memory, const struct memory_source *source,
 			 struct psb_error *err)
 {
-	int rc = allocate(memory, source->end, source->tracked, err);
+	int rc = allocate(memory, source, err);
 
 	if (rc == 0)
 		rc = map_at(memory, GUEST_PROGRAM_BASE, source->end, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -168,8 +191,7 @@ int memory_copy_snapshot(struct memory *memory, const struct memory_source *sour
 		rc = copy_data(source->fd, source->offset, source->file_end - GUEST_PROGRAM_BASE,
 			       memory->ram + GUEST_PROGRAM_BASE, err);
 	memory->unshared = true;
-	note_source(memory, source);
-	return rc;
+	return rc < 0 ? rc : advise(memory, err);
 }
 
 uint8_t *memory_copy_file(int fd, uint64_t offset, uint64_t bytes, struct psb_error *err)
@@ -254,9 +276,14 @@ const uint8_t *memory_view(const struct memory *memory, uint64_t address, uint64
 	return in_ram(memory, address, bytes) ? memory->ram + address : NULL;
 }
 
+static bool touches_text(const struct memory *memory, uint64_t address, uint64_t bytes)
+{
+	return address < memory->text_end && address + bytes > memory->text_start;
+}
+
 uint8_t *memory_claim(struct memory *memory, uint64_t address, uint64_t bytes)
 {
-	if (!in_ram(memory, address, bytes))
+	if (!in_ram(memory, address, bytes) || touches_text(memory, address, bytes))
 		return NULL;
 	for (uint64_t page = address / GUEST_PAGE_BYTES;
 	     bytes > 0 && page <= (address + bytes - 1) / GUEST_PAGE_BYTES; page++)

@@ -12,7 +12,7 @@
 
 #include "pysandbox.h"
 
-#define MEMORY_SLOTS 2u
+#define MEMORY_SLOTS 4u
 /* What an ordinary execution touches lies below: its dirty bitmap is read after every one. */
 #define MEMORY_HOT_END UINT64_C(0x08000000)
 
@@ -20,6 +20,7 @@ struct memory_slot {
 	uint64_t start;
 	uint64_t bytes;
 	uint64_t *dirty; /* a bit per page, filled by KVM; NULL: not tracked */
+	bool read_only;
 };
 
 /* A snapshot's memory in its file, and what a machine is to have. */
@@ -28,12 +29,16 @@ struct memory_source {
 	uint64_t offset;   /* of GUEST_PROGRAM_BASE in the file */
 	uint64_t file_end; /* guest addresses: below it the file's pages, above it zeroes */
 	uint64_t end;
+	uint64_t text_start; /* large pages that cannot be written; none if equal */
+	uint64_t text_end;
 	bool tracked; /* KVM logs which pages are written, so that it can be reset */
 };
 
 struct memory {
 	uint8_t *ram; /* host address of guest address 0; [0, GUEST_PROGRAM_BASE) is inaccessible */
 	uint64_t end;
+	uint64_t text_start; /* not to be written; none if equal */
+	uint64_t text_end;
 	uint8_t *image;
 	uint64_t image_bytes;
 	bool tracked;
@@ -68,7 +73,8 @@ void memory_close(struct memory *memory);
 bool memory_read(const struct memory *memory, uint64_t address, void *to, uint64_t bytes);
 /* RAM only, for writing to a descriptor while the vCPU stands still; NULL if not there. */
 const uint8_t *memory_view(const struct memory *memory, uint64_t address, uint64_t bytes);
-/* The one way to write: marks the pages and returns their place, or NULL if not all is RAM. */
+/* The one way to write: marks the pages and returns their place, or NULL if not all is RAM that may be
+ * written. */
 uint8_t *memory_claim(struct memory *memory, uint64_t address, uint64_t bytes);
 bool memory_write(struct memory *memory, uint64_t address, const void *from, uint64_t bytes);
 

@@ -26,15 +26,16 @@ static int fetch_dirty(const struct worker *worker)
 		struct kvm_dirty_log log = {.slot = i,
 					    .dirty_bitmap = worker->memory.slots[i].dirty};
 
-		if (ioctl(worker->machine.vm_fd, KVM_GET_DIRTY_LOG, &log) < 0)
+		if (log.dirty_bitmap && ioctl(worker->machine.vm_fd, KVM_GET_DIRTY_LOG, &log) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* None of one that cannot be written. */
 static size_t slot_words(const struct memory_slot *slot)
 {
-	return (slot->bytes / GUEST_PAGE_BYTES + 63) / 64;
+	return slot->dirty ? (slot->bytes / GUEST_PAGE_BYTES + 63) / 64 : 0;
 }
 
 /* The slots begin and end at multiples of 64 pages. */
@@ -107,6 +108,8 @@ static int protect_cold(struct worker *worker, uint32_t index)
 		.dirty_bitmap = slot->dirty,
 	};
 
+	if (!slot->dirty)
+		return 0;
 	for (size_t i = 0; i < slot_words(slot); i++)
 		slot->dirty[i] &= ~hot[i];
 	return ioctl(worker->machine.vm_fd, KVM_CLEAR_DIRTY_LOG, &clear);

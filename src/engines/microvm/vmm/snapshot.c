@@ -57,6 +57,13 @@ static bool hot_is_plausible(const struct snapshot_header *header)
 	return true;
 }
 
+static bool text_is_plausible(const struct snapshot_header *header)
+{
+	return header->text_start >= GUEST_PROGRAM_BASE && header->text_start <= header->text_end &&
+	       header->text_end <= GUEST_KERNEL_BASE &&
+	       (header->text_start | header->text_end) % (UINT64_C(1) << 21) == 0;
+}
+
 static bool is_plausible(const struct snapshot_header *header)
 {
 	return header->magic == SNAPSHOT_MAGIC && header->version == SNAPSHOT_VERSION &&
@@ -67,7 +74,7 @@ static bool is_plausible(const struct snapshot_header *header)
 	       header->memory_end >= GUEST_POOL_BASE && header->memory_end < GUEST_POOL_MAX_END &&
 	       header->memory_end % (UINT64_C(1) << 21) == 0 && header->read_bytes > 0 &&
 	       header->features.count > 0 && header->features.count <= MACHINE_MAX_CPUID &&
-	       hot_is_plausible(header) &&
+	       text_is_plausible(header) && hot_is_plausible(header) &&
 	       is_text(header->image_name, sizeof(header->image_name)) &&
 	       is_text(header->python, sizeof(header->python)) &&
 	       is_text(header->preload, sizeof(header->preload));

@@ -1,6 +1,6 @@
 /*
  * Theory of operation: the tables that the processor reads, written once when a machine boots and
- * never changed. Virtual = physical. Memory is mapped by pages of 2 MiB, one of which is left out
+ * never changed, but that the snapshot has the program's text read-only. Virtual = physical. Memory is mapped by pages of 2 MiB, one of which is left out
  * below the main stack, so that endless recursion faults; the kernel's 16 MiB by
  * pages of 4 KiB, of which the first MiB (these tables, the stubs, their stack) is ring 0's and the
  * kernel's text cannot be written. The image cannot be written either. Accessed and dirty bits are
@@ -95,6 +95,15 @@ static void write_page_tables(uint8_t *base, uint64_t image_bytes, uint64_t text
 	fill_kernel_pages((uint64_t *)(void *)(base + PT_KERNEL_OFFSET), text_end);
 	for (uint64_t at = 0; at < image_end; at += LARGE_BYTES)
 		image[at / LARGE_BYTES] = (GUEST_IMAGE_BASE + at) | PTE_LEAF | PTE_LARGE;
+}
+
+void machine_protect_text(struct memory *memory, uint64_t start, uint64_t end)
+{
+	uint8_t *base = memory_claim(memory, GUEST_KERNEL_BASE, GUEST_BOOT_INFO_OFFSET);
+	uint64_t *ram = (uint64_t *)(void *)(base + PD_RAM_OFFSET);
+
+	for (uint64_t at = start; base && at < end; at += LARGE_BYTES)
+		ram[at / LARGE_BYTES] &= ~(uint64_t)PTE_WRITE;
 }
 
 static void put16(uint8_t *at, uint64_t value)

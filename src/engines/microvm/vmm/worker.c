@@ -77,6 +77,8 @@ static int fill_memory(struct worker *worker, struct psb_error *err)
 					     .offset = SNAPSHOT_MEMORY_OFFSET,
 					     .file_end = header->memory_end,
 					     .end = memory_end(snapshot, &worker->limits),
+					     .text_start = header->text_start,
+					     .text_end = header->text_end,
 					     .tracked = !worker->once};
 	int rc =
 		(copy ? memory_copy_snapshot : memory_open_snapshot)(&worker->memory, &source, err);
