@@ -19,7 +19,8 @@ int orphan_start(const char *libexec, const char *program, const char *who, cons
 		 size_t config_bytes, int *control_fd, struct psb_error *err);
 
 /* In the helper, first of all: standard streams to /dev/null, no other descriptor but the control
- * one, signals as they are by default (SIGPIPE ignored), a session of its own, `name`, root folder. */
+ * one, signals as they are by default (SIGPIPE ignored), a session of its own, no real-time priority,
+ * `name`, root folder. */
 void orphan_begin(const char *name);
 
 /*

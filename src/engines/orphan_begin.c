@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,6 +14,15 @@
 #include <unistd.h>
 
 #include "engines/orphan.h"
+
+/* A host that runs with real-time priority would have guests that the kernel's own threads wait for.
+ * By number: musl has no such function. */
+static void take_ordinary_priority(void)
+{
+	const struct sched_param none = {0};
+
+	(void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);
+}
 
 void orphan_begin(const char *name)
 {
@@ -28,6 +38,7 @@ void orphan_begin(const char *name)
 		(void)sigaction(number, &fallback, NULL);
 	/* Ctrl-C and hang-ups of the host's terminal are the host's: we end with its socket. */
 	(void)setsid();
+	take_ordinary_priority();
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)prctl(PR_SET_NAME, name);
 	(void)!chdir("/");

@@ -190,8 +190,8 @@ static int set_limits(struct jail_fault *fault)
 	if (setrlimit(RLIMIT_STACK, &stack) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
 		return jail_fail(fault, errno, "setrlimit");
 	/* A batch task never preempts another at its wake-up: a dying guest's teardown must not keep
-	 * the keeper and the host from telling that it has ended. */
-	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+	 * the keeper and the host from telling that it has ended. By number: musl has no such function. */
+	(void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
 	(void)setpriority(PRIO_PROCESS, 0, GUEST_NICE);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return 0;

@@ -6,9 +6,11 @@ Workers, supervisors and the process that boots an image are found below us and 
 import ctypes
 import os
 import pathlib
+import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -22,6 +24,7 @@ NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 SECCOMP_FILTER = "2"
 NO_CAPABILITY = "0" * 16
 IN_OPEN, EVENT_BYTES = 0x20, 16
+LARGE_PAGE = 2 << 20
 
 pytestmark = pytest.mark.skipif(
     not os.access("/dev/kvm", os.R_OK | os.W_OK) or os.geteuid() != 0,
@@ -265,6 +268,61 @@ def test_the_supervisor_dies_with_the_process_outside(pysandbox, traces):
     box.close()
     with sandbox():
         pass
+
+
+def test_an_ended_worker_does_not_keep_the_host_busy(pysandbox, traces):
+    """Its pipe has ended, and the supervisor, stopped here, does not tell of its death yet."""
+    box = sandbox()
+    [worker] = machines()
+    supervisor = int(status(worker)["PPid"])
+    running = threading.Thread(target=box.execute, args=("import time\ntime.sleep(20)",))
+    running.start()
+    time.sleep(0.3)
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(0.2)
+        before = time.process_time()
+        time.sleep(1)
+        assert time.process_time() - before < 0.3
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    running.join(timeout=20)
+    assert not running.is_alive()
+    box.close()
+
+
+def test_no_helper_has_the_host_s_real_time_priority(traces):
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        box = sandbox()
+    finally:
+        os.sched_setscheduler(0, *before)
+    [worker] = machines()
+    for pid in (worker, int(status(worker)["PPid"])):
+        assert os.sched_getscheduler(pid) == os.SCHED_OTHER
+    assert box.execute("result = 5")["result"] == 5
+    box.close()
+
+
+def test_the_program_s_text_cannot_be_written(traces):
+    write = "import ctypes\nctypes.memset({at}, 0, 1)\nresult = 'written'"
+    find = ("import itertools\n"
+            "lines = [line.split() for line in open('/proc/self/maps')]\n"
+            "text = list(itertools.takewhile(lambda line: 'w' not in line[1], lines))\n"
+            "result = [int(text[0][0].split('-')[0], 16), int(text[-1][0].split('-')[1], 16)]")
+    with sandbox() as box:
+        at, end = box.execute(find)["result"]
+        first = -(-at // LARGE_PAGE) * LARGE_PAGE
+        if first + LARGE_PAGE > end:
+            pytest.skip("this interpreter has no whole large page of text")
+        outcome = box.execute(write.format(at=first))
+        assert outcome["status"] == "crash" and outcome["signal"] == signal.SIGSEGV, outcome
+        assert box.execute("result = 6")["result"] == 6
+    with sandbox(single_use=True) as box:
+        outcome = box.execute(write.format(at=first))
+        assert outcome["status"] == "crash" and outcome["signal"] == signal.SIGSEGV, outcome
 
 
 def test_a_fresh_worker_for_each_execution(traces):

@@ -1,4 +1,5 @@
 """Whatever the caller's limits, descriptors and signals are: an outcome, or the reason why not."""
+import os
 import resource
 import signal
 import subprocess
@@ -72,3 +73,16 @@ def test_a_full_disk_behind_stdout_is_told():
     with open("/dev/full", "wb") as full:
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
     assert done.returncode == 1 and b"No space left" in done.stderr
+
+
+@pytest.mark.skipif(psbtest.ENGINE != "native" or os.geteuid() != 0, reason="native; needs root to be given the priority")
+def test_a_guest_has_no_real_time_priority():
+    """A batch task besides: its teardown does not get in the way of those who tell of its end."""
+    config = psbtest.Config("self")
+
+    def urgent():
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+    for popen in ({}, {"preexec_fn": urgent}):
+        run = psbtest.run("import os\nresult = os.sched_getscheduler(0)", config, popen=popen)
+        assert run.status == "ok" and run.result == os.SCHED_BATCH, str(run)

@@ -324,8 +324,7 @@ static int write_range(const struct boot *boot, const struct memory *memory, uin
 	if (n == (ssize_t)bytes)
 		return 0;
 	return psb_fail(err, PSB_E_SYSTEM, n < 0 ? errno : ENOSPC,
-			"image: cannot write the snapshot: %s",
-			strerror(n < 0 ? errno : ENOSPC));
+			"image: cannot write the snapshot: %s", strerror(n < 0 ? errno : ENOSPC));
 }
 
 /* A large page that is mostly in use is written as one: file systems that can then keep it as one

@@ -25,8 +25,7 @@ static bool add_slot(struct memory *memory, uint64_t start, uint64_t end, bool r
 	if (start >= end)
 		return true;
 	slot = &memory->slots[memory->slot_count++];
-	*slot = (struct memory_slot){
-		.start = start, .bytes = end - start, .read_only = read_only};
+	*slot = (struct memory_slot){.start = start, .bytes = end - start, .read_only = read_only};
 	if (!memory->tracked || read_only)
 		return true;
 	slot->dirty = calloc((slot->bytes / GUEST_PAGE_BYTES + 63) / 64, sizeof(uint64_t));

@@ -26,8 +26,8 @@ struct snapshot_header {
 	uint32_t state_bytes; /* sizeof(struct machine_state) */
 	uint8_t key[32];      /* what it was made from, see image_key.h */
 	uint64_t image_bytes;
-	uint64_t memory_end;  /* guest address */
-	uint64_t text_start;  /* large pages of the program that cannot be written; may be none */
+	uint64_t memory_end; /* guest address */
+	uint64_t text_start; /* large pages of the program that cannot be written; may be none */
 	uint64_t text_end;
 	uint64_t read_buffer; /* where the guest wants the request's first bytes */
 	uint64_t read_bytes;

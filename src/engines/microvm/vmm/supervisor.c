@@ -195,8 +195,7 @@ void supervisor_serve(struct supervisor *supervisor)
 			break;
 		if (fds[1].revents)
 			child_turn(supervisor);
-		if (fds[2].revents || fds[3].revents ||
-		    (fds[0].revents && !host_turn(supervisor)))
+		if (fds[2].revents || fds[3].revents || (fds[0].revents && !host_turn(supervisor)))
 			break;
 	}
 	end_all(supervisor);
