@@ -67,9 +67,9 @@ static void load(struct world *world, int64_t fd)
 			 page(world, 1));
 	assert_int_equal(map(world, page(world, 3), PAGES(1), RW, LOADER_FIXED, fd, PAGES(3)),
 			 page(world, 3));
-	assert_int_equal(map(world, page(world, 4), PAGES(1) - 100, RW, ANONYMOUS | LX_MAP_FIXED,
-			     -1, 0),
-			 page(world, 4));
+	assert_int_equal(
+		map(world, page(world, 4), PAGES(1) - 100, RW, ANONYMOUS | LX_MAP_FIXED, -1, 0),
+		page(world, 4));
 }
 
 static void check_filled(const struct world *world, uint64_t number, int byte)
@@ -97,9 +97,9 @@ static void test_only_writable_parts_are_charged(void **state)
 	assert_false(mm_allows(mm, page(world, 1), 1, LX_PROT_WRITE));
 	assert_false(mm_allows(mm, page(world, 2), 1, R));
 	assert_true(mm_allows(mm, page(world, 3), PAGES(2), RW));
-	assert_int_equal(CALL(world, __NR_mincore, page(world, 0), PAGES(LIB_PAGES),
-			      world_user(world, 0)),
-			 0);
+	assert_int_equal(
+		CALL(world, __NR_mincore, page(world, 0), PAGES(LIB_PAGES), world_user(world, 0)),
+		0);
 	assert_int_equal(CALL(world, __NR_munmap, page(world, 0), PAGES(LIB_PAGES)), 0);
 	assert_int_equal(mm->charged, charged);
 	assert_false(mm_is_mapped(mm, page(world, 0), 1));
@@ -131,9 +131,9 @@ static void test_a_second_mapping_is_a_copy(void **state)
 	second = map(world, 0, PAGES(LIB_PAGES), R, LOADER, fd, 0);
 	assert_true(in_pool(world, second));
 	assert_memory_equal(pointer_of((uint64_t)second), world->image + 8192 + 4096, PAGES(4));
-	assert_int_equal(map(world, (uint64_t)second + PAGES(1), PAGES(1), RX, LOADER_FIXED, fd,
-			     PAGES(1)),
-			 second + (int64_t)PAGES(1));
+	assert_int_equal(
+		map(world, (uint64_t)second + PAGES(1), PAGES(1), RX, LOADER_FIXED, fd, PAGES(1)),
+		second + (int64_t)PAGES(1));
 	check_filled(world, 3, 'd');
 }
 
@@ -228,9 +228,9 @@ static void test_hints_and_moves_stay_out(void **state)
 	assert_int_equal(CALL(world, __NR_mremap, mine, PAGES(1), PAGES(1),
 			      LX_MREMAP_MAYMOVE | LX_MREMAP_FIXED, page(world, 1)),
 			 -ENOMEM);
-	assert_int_equal(CALL(world, __NR_mremap, page(world, 1), PAGES(1), PAGES(2),
-			      LX_MREMAP_MAYMOVE),
-			 -ENOMEM);
+	assert_int_equal(
+		CALL(world, __NR_mremap, page(world, 1), PAGES(1), PAGES(2), LX_MREMAP_MAYMOVE),
+		-ENOMEM);
 	check_filled(world, 1, 'b');
 }
 
@@ -263,15 +263,15 @@ static void test_wide_alignment(void **state)
 	assert_true(in_pool(world, map(world, 0, PAGES(4), 0, ANONYMOUS, -1, 0)));
 	assert_true(in_pool(world, map(world, 0, PAGES(WIDE_PAGES), R, LOADER, fd, 0)));
 	assert_int_equal(map(world, 0, asked, 0, ANONYMOUS, -1, 0), page(world, WIDE_AT));
-	assert_int_equal(map(world, page(world, WIDE_AT), PAGES(WIDE_PAGES), RX, LOADER_FIXED, fd,
-			     0),
-			 page(world, WIDE_AT));
+	assert_int_equal(
+		map(world, page(world, WIDE_AT), PAGES(WIDE_PAGES), RX, LOADER_FIXED, fd, 0),
+		page(world, WIDE_AT));
 	assert_int_equal(CALL(world, __NR_munmap, page(world, WIDE_AT + WIDE_PAGES),
 			      PAGES(WIDE_RESERVED - WIDE_PAGES)),
 			 0);
-	assert_int_equal(map(world, page(world, WIDE_AT + 1), PAGES(1), RW, LOADER_FIXED, fd,
-			     PAGES(1)),
-			 page(world, WIDE_AT + 1));
+	assert_int_equal(
+		map(world, page(world, WIDE_AT + 1), PAGES(1), RW, LOADER_FIXED, fd, PAGES(1)),
+		page(world, WIDE_AT + 1));
 	check_filled(world, WIDE_AT, 'a');
 	check_filled(world, WIDE_AT + 1, 'b');
 	assert_true(in_pool(world, map(world, 0, asked, 0, ANONYMOUS, -1, 0)));

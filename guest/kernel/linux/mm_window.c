@@ -140,8 +140,8 @@ int64_t mm_reserve_library(struct mm *mm, const struct image_library *library, u
 	int error;
 
 	range.end = range.start + wanted;
-	if (library->align <= PAGE_BYTES || page_up(bytes) != wanted || !fits(mm, library, wanted) ||
-	    !areas_free(mm, range.start, range.end))
+	if (library->align <= PAGE_BYTES || page_up(bytes) != wanted ||
+	    !fits(mm, library, wanted) || !areas_free(mm, range.start, range.end))
 		return -ENOMEM;
 	error = add_area(mm, range, LX_PROT_NONE);
 	return error ? error : (int64_t)range.start;
@@ -176,8 +176,7 @@ int64_t mm_map_part(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t prot
 	if (start % PAGE_BYTES != 0 || index == table->part_count ||
 	    (part->flags & IMAGE_PART_WRITE) || (prot & ~prot_of(part)) ||
 	    range.start < extent_of(mm, part).start || range.end > extent_of(mm, part).end ||
-	    address_of(mm->vfs->image.bytes) + part->source +
-			    (start - extent_of(mm, part).start) !=
+	    address_of(mm->vfs->image.bytes) + part->source + (start - extent_of(mm, part).start) !=
 		    data)
 		return -ENOMEM;
 	error = clear(mm, range);
