@@ -67,9 +67,8 @@ static struct object *make_object(void)
 					   .p_filesz = PAGE / 2,
 					   .p_memsz = 2 * PAGE + PAGE / 2,
 					   .p_align = PAGE};
-	object->segments[3] = (Elf64_Phdr){.p_type = PT_DYNAMIC,
-					   .p_offset = DYNAMIC_AT,
-					   .p_filesz = sizeof(object->dynamic)};
+	object->segments[3] = (Elf64_Phdr){
+		.p_type = PT_DYNAMIC, .p_offset = DYNAMIC_AT, .p_filesz = sizeof(object->dynamic)};
 	return object;
 }
 
