@@ -1,9 +1,10 @@
 /*
  * The read-only file system over damaged images: every directory is listed, every file read, every
- * link followed, and nothing outside of the image is touched.
+ * link followed, every library mapped, and nothing outside of the image or the window is touched.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "fuzz.h"
 #include "world.h"
@@ -56,6 +57,64 @@ static void visit(struct visitor *visitor, struct node node, int depth)
 	}
 }
 
+/* Its table's places, without the page tables behind them: all of it is memory. */
+static uint64_t window_address(void)
+{
+	static void *window;
+
+	if (!window)
+		window = mmap(NULL, GUEST_LIBRARY_MAX_BYTES, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return address_of(window);
+}
+
+static volatile int seen;
+
+static void use_part(struct world *world, const struct image_part *part)
+{
+	struct mm *mm = &world->kernel.mm;
+	uint64_t start = mm->window.start + part->start;
+	const struct extent range = {start, start + part->bytes};
+	const uint8_t *pages = world->kernel.vfs.image.bytes + part->source;
+	bool write = part->flags & IMAGE_PART_WRITE;
+
+	if (((window_prot(mm, range) & LX_PROT_WRITE) != 0) != write)
+		abort();
+	if (write) {
+		if (mm_map(mm, start, part->bytes, LX_PROT_READ, LX_MAP_FIXED) < 0)
+			abort();
+		return;
+	}
+	if (mm_map_part(mm, start, part->bytes, LX_PROT_READ, address_of(pages)) < 0)
+		abort();
+	seen = pages[0] + pages[part->bytes - 1];
+}
+
+static void map_libraries(struct world *world)
+{
+	const struct image_libraries *table = &world->kernel.vfs.image.libraries;
+	struct mm *mm = &world->kernel.mm;
+
+	mm->limit = UINT64_MAX;
+	mm_set_window(mm, window_address(), table->bytes, 0);
+	for (uint32_t i = 0; i < table->library_count; i++) {
+		const struct image_library *library = &table->libraries[i];
+		uint64_t start = mm->window.start + library->start;
+		const struct image_node *node = &world->kernel.vfs.image.nodes[library->node];
+		const struct node named = {&image_ops, pointer_of(address_of(node))};
+
+		if (image_library_of(&world->kernel.vfs, named) != library ||
+		    mm_map_library(mm, library, start, library->bytes, LX_PROT_READ) < 0)
+			abort();
+	}
+	for (uint32_t i = 0; i < table->part_count; i++)
+		use_part(world, &table->parts[i]);
+	for (uint32_t i = 0; i < table->library_count; i++)
+		if (mm_unmap(mm, mm->window.start + table->libraries[i].start,
+			     table->libraries[i].bytes))
+			abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct world *world = world_open();
@@ -66,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world->kernel.vfs.mount_count = 0;
 	if (!image_mount(&world->kernel.vfs, data, size)) {
 		visit(&visitor, world->kernel.vfs.root, 0);
+		map_libraries(world);
 		if (!path_walk(&world->kernel.vfs, world->kernel.vfs.root, "/dir/../link/x/hello",
 			       0, &walk))
 			(void)path_of(&world->kernel.vfs, walk.dir, text, sizeof(text));

@@ -2,9 +2,10 @@
  * What the VMM and the guest kernel agree on. Shared by src/engines/microvm (the VMM), by
  * guest/kernel (the library OS) and, through offsets.h, by the assembly in guest/kernel/x86.
  *
- * One virtual machine has one vCPU and one address space in which virtual = physical. All pages
- * are mapped when the machine boots and the page tables never change. Python and the kernel run in
- * ring 3 and share every user page: the kernel is no wall against Python, it is Linux's manners.
+ * One virtual machine has one vCPU and one address space in which virtual = physical but for one
+ * window. All pages are mapped when the machine boots and the page tables never change. Python and
+ * the kernel run in ring 3 and share every user page: the kernel is no wall against Python, it is
+ * Linux's manners.
  * The wall is the VMM, for which every byte in here that the guest can write is hostile.
  *
  *   0x0000_0000  not mapped, 2 MiB
@@ -13,9 +14,13 @@
  *   GUEST_GUARD_BASE  not mapped, 2 MiB: the main stack, lowest in the pool, ends in a fault
  *   GUEST_POOL_BASE .. run_info.pool_end: all other memory: heap, mmap, stacks, tmpfs
  *   GUEST_IMAGE_BASE  the file-system image (image_format.h), read-only for everybody
+ *   GUEST_LIBRARY_BASE  the library window, the one place where virtual is not physical: the image
+ *     gives each shared library a range in it; its read-only pages are the image's, its writable
+ *     ones lie from GUEST_LIBRARY_RAM on, in the pool.
  *
  * A fresh page of the pool reads as zeroes. mprotect cannot take effect: the pool is read, write,
- * execute. The image and the kernel's text refuse writes with a fault.
+ * execute. The image, the kernel's text and that of libraries in the window refuse writes with a
+ * fault; what is no text in the window refuses to be executed.
  *
  * Entering the kernel
  *   system call: `syscall` lands at x86/entry.S (MSR_LSTAR). It stays in ring 3 on a KVM that
@@ -45,7 +50,7 @@
 
 #include <stdint.h>
 
-#define GUEST_ABI_VERSION 1u
+#define GUEST_ABI_VERSION 2u
 
 #define GUEST_PAGE_BYTES 4096u
 #define GUEST_PROGRAM_BASE UINT64_C(0x00200000)
@@ -56,6 +61,11 @@
 #define GUEST_POOL_MAX_END UINT64_C(0x200000000) /* 8 GiB; run_info says how much there is */
 #define GUEST_IMAGE_BASE UINT64_C(0x400000000)
 #define GUEST_IMAGE_MAX_BYTES UINT64_C(0x200000000)
+#define GUEST_MAIN_STACK_BYTES UINT64_C(0x800000) /* at the start of the pool, above the guard */
+#define GUEST_LIBRARY_RAM (GUEST_POOL_BASE + GUEST_MAIN_STACK_BYTES)
+#define GUEST_LIBRARY_RAM_MAX_BYTES UINT64_C(0x2000000)
+#define GUEST_LIBRARY_BASE UINT64_C(0x600000000)
+#define GUEST_LIBRARY_MAX_BYTES UINT64_C(0x19000000) /* as many page tables as have room */
 
 /* From GUEST_KERNEL_BASE. The first MiB (page and descriptor tables, exception stubs and their
  * stack) is for ring 0 only. */
@@ -160,6 +170,8 @@ struct boot_info {
 	uint64_t xsave_bytes; /* size of such an area, aligned to 64; at most 16 KiB */
 	uint64_t hwcap;       /* AT_HWCAP, AT_HWCAP2 */
 	uint64_t hwcap2;
+	uint64_t library_bytes;     /* of the window that are mapped; 0: none is */
+	uint64_t library_ram_bytes; /* from GUEST_LIBRARY_RAM on, which only the window uses */
 	uint8_t entropy[48];
 	struct guest_clock clock;
 	/* argc + envc NUL-terminated strings, one after the other. */

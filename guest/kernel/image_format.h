@@ -9,6 +9,8 @@
  *                                    name (memcmp, then length), without "." and ".."
  *   names                            not NUL-terminated
  *   data                             every file begins on a page
+ *   struct image_library[library_count]  shared libraries that have a place in the window of abi.h
+ *   struct image_part[part_count]        that window's pages (image_libraries.h checks both)
  */
 #ifndef PSB_KERNEL_IMAGE_FORMAT_H
 #define PSB_KERNEL_IMAGE_FORMAT_H
@@ -16,7 +18,7 @@
 #include <stdint.h>
 
 #define IMAGE_MAGIC UINT64_C(0x31474d4956425350) /* "PSBVIMG1" */
-#define IMAGE_VERSION 1u
+#define IMAGE_VERSION 2u
 #define IMAGE_MAX_NODES (1u << 20)
 #define IMAGE_MAX_NAME_BYTES 255u
 
@@ -32,6 +34,12 @@ struct image_header {
 	uint64_t names_offset;
 	uint64_t names_bytes;
 	uint64_t data_offset;
+	uint32_t library_count;
+	uint32_t part_count;
+	uint64_t libraries_offset;
+	uint64_t parts_offset;
+	uint64_t library_bytes;     /* of the window that are used */
+	uint64_t library_ram_bytes; /* its writable pages */
 };
 
 struct image_node {
@@ -48,6 +56,27 @@ struct image_entry {
 	uint32_t node;
 	uint16_t name_bytes;
 	uint16_t type; /* DT_REG, DT_DIR, DT_LNK */
+};
+
+/* Sorted by node, and so by place. Places and sizes are multiples of a page. */
+struct image_library {
+	uint64_t start; /* in the window, a multiple of align */
+	uint64_t bytes; /* the span of its segments */
+	uint32_t node;
+	uint32_t align; /* that its segments ask for; a page or more */
+};
+
+enum image_part_flag {
+	IMAGE_PART_WRITE = 1, /* memory, not the image */
+	IMAGE_PART_EXEC = 2,
+};
+
+/* The pages of a library's segment, sorted by place. What lies between two is not mapped. */
+struct image_part {
+	uint64_t start; /* in the window */
+	uint64_t bytes;
+	uint64_t source; /* in the image; IMAGE_PART_WRITE: in the window's memory */
+	uint64_t flags;
 };
 
 #endif

@@ -21,7 +21,7 @@ CALL_SECONDS = 60
 if psbtest.ENGINE != "native":
     collect_ignore = [f"test_{name}.py" for name in (
         "audit", "comparison", "completion", "doctor", "image", "metrics", "microvm_kernel",
-        "microvm_walls",
+        "microvm_libraries", "microvm_walls",
         "policy", "readme", "security_doc")]
 os.environ["XDG_CACHE_HOME"] = psbcache.own()
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "linux/signal.h"
 
@@ -68,6 +69,7 @@ static int64_t give_request(uint64_t buffer, uint64_t bytes)
 {
 	uint64_t len;
 
+	the_world->request_at = buffer;
 	if (the_world->run.generation == 0)
 		the_world->run.generation = 7;
 	if (!the_world->request)
@@ -142,6 +144,42 @@ static void start_thread(struct kernel *kernel)
 	kernel->current = thread;
 }
 
+/* As the page tables have it: shared with the image, or with memory of its own. */
+static void open_window(struct world *world)
+{
+	const struct image_libraries *table = &world->kernel.vfs.image.libraries;
+	int fd = memfd_create("window", MFD_CLOEXEC);
+
+	world->window = mmap(NULL, table->bytes, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ftruncate(fd, (off_t)table->ram_bytes) < 0)
+		abort();
+	world->window_memory =
+		mmap(NULL, table->ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (uint32_t i = 0; i < table->part_count; i++) {
+		const struct image_part *part = &table->parts[i];
+		uint8_t *at = world->window + part->start;
+
+		if (part->flags & IMAGE_PART_WRITE) {
+			(void)mmap(at, part->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				   fd, (off_t)part->source);
+			continue;
+		}
+		(void)mprotect(at, part->bytes, PROT_READ | PROT_WRITE);
+		memcpy(at, world->image + part->source, part->bytes);
+		(void)mprotect(at, part->bytes, PROT_READ);
+	}
+	(void)close(fd);
+	mm_set_window(&world->kernel.mm, address_of(world->window), table->bytes,
+		      address_of(world->window_memory));
+}
+
+static void close_window(struct world *world)
+{
+	munmap(world->window, TEST_WINDOW_PAGES * PAGE_BYTES);
+	munmap(world->window_memory, TEST_MEMORY_PAGES * PAGE_BYTES);
+}
+
 struct world *world_open(void)
 {
 	struct world *world = calloc(1, sizeof(*world));
@@ -163,6 +201,7 @@ struct world *world_open(void)
 		abort();
 	mm_set_layout(&kernel->mm, address_of(world->pool),
 		      address_of(world->pool) + WORLD_POOL_BYTES / 4);
+	open_window(world);
 	start_thread(kernel);
 	user = mm_map(&kernel->mm, 0, WORLD_USER_BYTES, LX_PROT_READ | LX_PROT_WRITE, 0);
 	world->user = pointer_of((uint64_t)user);
@@ -176,6 +215,7 @@ void world_close(struct world *world)
 {
 	heap_init(&world->kernel.heap, NULL, UINT64_MAX); /* frees everything */
 	munmap(world->pool, WORLD_POOL_BYTES);
+	close_window(world);
 	free(world->image);
 	free(world->output);
 	free(world);

@@ -14,6 +14,14 @@
 #define WORLD_POOL_BYTES (UINT64_C(64) << 20)
 #define WORLD_USER_BYTES (UINT64_C(1) << 20)
 
+/* Nodes of the image's two libraries, and the window, in pages:
+ *   0 lib.so: a (read), 1: b (run), 2: nothing, 3-4: memory; in the file the pages a, b, c, d
+ *   8 wide.so, aligned to four pages: a (run), 9: memory; in the file a, b */
+#define TEST_LIB 4u
+#define TEST_WIDE 9u
+#define TEST_WINDOW_PAGES 17u
+#define TEST_MEMORY_PAGES 3u
+
 enum world_end { WORLD_RUNS, WORLD_EXIT, WORLD_PANIC, WORLD_STUCK };
 
 struct world {
@@ -25,7 +33,10 @@ struct world {
 	uint8_t *pool;
 	uint64_t image_bytes;
 	uint8_t *image;
-	uint8_t *user; /* memory of the program, WORLD_USER_BYTES */
+	uint8_t *window; /* of libraries; what cannot be written there cannot be written by us */
+	uint8_t *window_memory; /* its writable pages, once more */
+	uint64_t request_at;    /* where the last reading of the request went */
+	uint8_t *user;          /* memory of the program, WORLD_USER_BYTES */
 	uint64_t clock_ns;
 	uint64_t fs_base;
 	uint32_t timers_set;

@@ -13,12 +13,45 @@
 
 #include <cmocka.h>
 
+#include "../../guest/kernel/image_format.h"
+
 static int open_file(const char *name)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC);
 
 	assert_true(fd >= 0);
 	return fd;
+}
+
+/* Nothing but a header, and one library: a page of code, one of data, one of memory. */
+static uint64_t put_image(int fd)
+{
+	struct {
+		struct image_header header;
+		struct image_library library;
+		struct image_part parts[3];
+	} head = {
+		.header = {.magic = IMAGE_MAGIC,
+			   .version = IMAGE_VERSION,
+			   .node_count = 1,
+			   .library_count = 1,
+			   .part_count = 3,
+			   .libraries_offset = sizeof(struct image_header),
+			   .parts_offset =
+				   sizeof(struct image_header) + sizeof(struct image_library),
+			   .library_bytes = 4 * GUEST_PAGE_BYTES,
+			   .library_ram_bytes = GUEST_PAGE_BYTES},
+		.library = {.bytes = 3 * GUEST_PAGE_BYTES, .align = GUEST_PAGE_BYTES},
+		.parts = {{0, GUEST_PAGE_BYTES, GUEST_PAGE_BYTES, IMAGE_PART_EXEC},
+			  {GUEST_PAGE_BYTES, GUEST_PAGE_BYTES, GUEST_PAGE_BYTES, 0},
+			  {2 * GUEST_PAGE_BYTES, GUEST_PAGE_BYTES, 0, IMAGE_PART_WRITE}},
+	};
+	const uint8_t code = 0xc3; /* ret */
+
+	assert_int_equal(ftruncate(fd, 2 * GUEST_PAGE_BYTES), 0);
+	assert_int_equal(pwrite(fd, &head, sizeof(head), 0), sizeof(head));
+	assert_int_equal(pwrite(fd, &code, sizeof(code), GUEST_PAGE_BYTES), sizeof(code));
+	return 2 * GUEST_PAGE_BYTES;
 }
 
 static void make_snapshot(struct fixture *fixture, int kvm_fd)
@@ -34,10 +67,9 @@ static void make_snapshot(struct fixture *fixture, int kvm_fd)
 			     .memory_fd = open_file("memory"),
 			     .snapshot_fd = open_file("snapshot"),
 			     .report_fd = -1,
-			     .image_bytes = GUEST_PAGE_BYTES,
 			     .argv = none,
 			     .envp = none};
-	assert_int_equal(ftruncate(boot.image_fd, GUEST_PAGE_BYTES), 0);
+	boot.image_bytes = put_image(boot.image_fd);
 	(void)fchmod(boot.image_fd, 0600);
 	(void)fchmod(boot.snapshot_fd, 0600);
 	if (boot_run(&boot, &result, &err) < 0 || boot_store(&boot, &result, &err) < 0)

@@ -7,6 +7,11 @@
 #define BUFFER_BYTES 65536u
 #define FAR_PAGES 4096u
 #define MEMORY_FAR UINT64_C(0x08000000)
+/* The one library of fixture.c. */
+#define WINDOW_CODE GUEST_LIBRARY_BASE
+#define WINDOW_DATA (GUEST_LIBRARY_BASE + GUEST_PAGE_BYTES)
+#define WINDOW_MEMORY (GUEST_LIBRARY_BASE + UINT64_C(2) * GUEST_PAGE_BYTES)
+#define WINDOW_NOTHING (GUEST_LIBRARY_BASE + UINT64_C(3) * GUEST_PAGE_BYTES)
 
 uint64_t current_frame_end;
 
@@ -83,13 +88,28 @@ static void bad_calls(void)
 	static const uint64_t ranges[][2] = {{0, 16},
 					     {~UINT64_C(0) - 8, 64},
 					     {GUEST_IMAGE_BASE, 16},
+					     {WINDOW_MEMORY, 16},
 					     {GUEST_POOL_BASE, ~UINT64_C(0)}};
 	uint64_t refused = 0;
 
-	for (uint64_t i = 0; i < 4; i++)
+	for (uint64_t i = 0; i < 5; i++)
 		refused += host_call(HOST_READ, ranges[i][0], ranges[i][1], 0) == -14;
 	refused += host_call(99, 0, 0, 0) == -38;
 	exit_with(EXIT_CODE, refused);
+}
+
+/* Code runs, and memory is what lies at its own address too; the snapshot has it empty. */
+static void use_window(void)
+{
+	volatile uint64_t *memory = (volatile uint64_t *)WINDOW_MEMORY;
+	const volatile uint64_t *same = (const volatile uint64_t *)GUEST_LIBRARY_RAM;
+	uint64_t fine = *memory == 0;
+
+	((void (*)(void))WINDOW_CODE)();
+	*memory = 0x1234;
+	fine += *same == 0x1234;
+	fine += *(const volatile uint8_t *)WINDOW_DATA == 0xc3;
+	exit_with(EXIT_CODE, fine);
 }
 
 #define NO_MEMORY UINT64_C(0x1f0000000)
@@ -124,6 +144,15 @@ static struct guest_registers *obey(uint8_t letter)
 	case 'm': *(volatile uint64_t *)NO_MEMORY = 1; break;
 	case 'v': return run_user(vector_code, sizeof(vector_code));
 	case 'j': ((void (*)(void))NO_MEMORY)(); break;
+	case 'y': use_window(); break;
+	case 'T': *(volatile uint64_t *)WINDOW_CODE = 1; break;
+	case 'z': *(volatile uint64_t *)WINDOW_DATA = 1; break;
+	case 'G': *(volatile uint64_t *)WINDOW_NOTHING = 1; break;
+	case 'X': ((void (*)(void))WINDOW_DATA)(); break;
+	case 'Y':
+		*(uint8_t *)WINDOW_MEMORY = 0xc3;
+		((void (*)(void))WINDOW_MEMORY)();
+		break;
 	case 'd': *(volatile uint64_t *)(GUEST_POOL_BASE - 8) = 1; break;
 	case 't': *(volatile uint64_t *)GUEST_KERNEL_BASE = 1; break;
 	case 'w': (void)host_call(HOST_WAIT, UINT64_MAX, 0, 0); break;

@@ -183,10 +183,13 @@ static const struct expectation expectations[] = {
 	{'i', VM_SIGNALLED, 0, SIGSEGV}, {'m', VM_SIGNALLED, 0, SIGSEGV},
 	{'s', VM_WALL_FIRED, 0, 0},      {'w', VM_WALL_FIRED, 0, 0},
 	{'W', VM_EXITED, 0, 0},          {'f', VM_WALL_FIRED, 0, 0},
-	{'L', VM_SIGNALLED, 0, SIGSEGV}, {'b', VM_EXITED, 5, 0},
+	{'L', VM_SIGNALLED, 0, SIGSEGV}, {'b', VM_EXITED, 6, 0},
 	{'g', VM_SIGNALLED, 0, SIGSEGV}, {'q', VM_SIGNALLED, 0, SIGABRT},
 	{'v', VM_SIGNALLED, 0, SIGSEGV}, {'j', VM_SIGNALLED, 0, SIGSEGV},
-	{'d', VM_SIGNALLED, 0, SIGSEGV},
+	{'d', VM_SIGNALLED, 0, SIGSEGV}, {'y', VM_EXITED, 3, 0},
+	{'T', VM_SIGNALLED, 0, SIGSEGV}, {'z', VM_SIGNALLED, 0, SIGSEGV},
+	{'G', VM_SIGNALLED, 0, SIGSEGV}, {'X', VM_SIGNALLED, 0, SIGSEGV},
+	{'Y', VM_SIGNALLED, 0, SIGSEGV},
 };
 
 /* What the emulator of an ordinary KVM cannot do in ring 3 is an unknown instruction to the guest. */

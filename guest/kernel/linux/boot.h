@@ -7,7 +7,7 @@
 #include "kernel.h"
 
 #define WORKSPACE "/sandbox/workspace"
-#define MAIN_STACK_BYTES (UINT64_C(8) << 20) /* at the start of the pool, above the guard */
+#define MAIN_STACK_BYTES GUEST_MAIN_STACK_BYTES
 
 /* Loads boot_info's program and makes it the current thread. */
 int kernel_start_program(struct kernel *kernel);

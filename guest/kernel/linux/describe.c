@@ -64,7 +64,8 @@ static void put_maps(struct kernel *kernel, struct text *text)
 {
 	for (uint64_t i = 0; i < kernel->mm.count; i++)
 		if (kernel->mm.areas[i].kind == AREA_PRIVATE ||
-		    kernel->mm.areas[i].kind == AREA_SHARED)
+		    kernel->mm.areas[i].kind == AREA_SHARED ||
+		    kernel->mm.areas[i].kind == AREA_LIBRARY)
 			put_area(kernel, text, &kernel->mm.areas[i]);
 }
 

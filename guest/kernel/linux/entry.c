@@ -50,6 +50,11 @@ static void set_up_memory(const struct boot_info *boot)
 	      "boot: no memory for the list of areas");
 	check(mm_reserve(&kernel.mm, GUEST_KERNEL_BASE, GUEST_POOL_BASE),
 	      "boot: the kernel's own area cannot be reserved");
+	if (boot->library_ram_bytes > 0)
+		check(mm_reserve(&kernel.mm, GUEST_LIBRARY_RAM,
+				 GUEST_LIBRARY_RAM + boot->library_ram_bytes),
+		      "boot: the memory of the library window cannot be reserved");
+	mm_set_window(&kernel.mm, GUEST_LIBRARY_BASE, boot->library_bytes, GUEST_LIBRARY_RAM);
 	mm_set_layout(&kernel.mm, GUEST_PROGRAM_BASE, GUEST_POOL_BASE + MAIN_STACK_BYTES);
 }
 

@@ -117,10 +117,12 @@ static void prepare_snapshot(struct kernel *kernel)
 static int64_t host_request(void *context, void *buffer, uint64_t bytes)
 {
 	struct kernel *kernel = context;
+	uint64_t at;
 	int64_t got;
 
 	prepare_snapshot(kernel);
-	got = host_call(HOST_READ, address_of(buffer), bytes, 0);
+	at = mm_memory_of(&kernel->mm, address_of(buffer), &bytes);
+	got = host_call(HOST_READ, at, bytes, 0);
 	if (kernel->run->generation != kernel->generation)
 		kernel_new_run(kernel);
 	return got;

@@ -5,7 +5,7 @@
  * it is accessible; when the limit would be passed the answer is ENOMEM, which Python turns into
  * MemoryError. What is really enforced is the machine's size and the worker's cgroup.
  * Trust boundary: all addresses and lengths are the program's. Each entry checks alignment, sums
- * without overflow and stays within [low, high).
+ * without overflow and stays within [low, high), or in the library window (mm_window.c).
  */
 #include "mm.h"
 
@@ -50,8 +50,11 @@ void mm_note_peak(struct mm *mm)
 
 int mm_set_end(struct mm *mm, uint64_t high)
 {
+	uint64_t index;
+
 	high = page_down(high);
-	if (mm->count > 0 && mm->areas[mm->count - 1].end > high)
+	index = areas_find(mm, high);
+	if (index < mm->count && !mm_in_window(mm, mm->areas[index].start))
 		return -EINVAL;
 	mm->high = high;
 	return 0;
@@ -67,9 +70,12 @@ void mm_set_layout(struct mm *mm, uint64_t brk_start, uint64_t map_base)
 /* [start, end) from a start and a length, both the program's. */
 static int range_of(const struct mm *mm, uint64_t start, uint64_t bytes, struct extent *range)
 {
+	struct extent space =
+		mm_in_window(mm, start) ? mm->window : (struct extent){mm->low, mm->high};
+
 	if (start % PAGE_BYTES != 0 || bytes == 0 || bytes > mm->high)
 		return -EINVAL;
-	if (start < mm->low || start > mm->high || page_up(bytes) > mm->high - start)
+	if (start < space.start || start > space.end || page_up(bytes) > space.end - start)
 		return -ENOMEM;
 	*range = (struct extent){start, start + page_up(bytes)};
 	return 0;
@@ -105,19 +111,36 @@ static int place_fixed(struct mm *mm, struct extent range, bool replace)
 	return areas_free(mm, range.start, range.end) ? 0 : -ENOMEM;
 }
 
-static int place(struct mm *mm, uint64_t hint, uint64_t bytes, uint32_t flags, struct extent *range)
+/* In the window only what its pages can do: memory is memory, code is code. */
+static int check_window(const struct mm *mm, struct extent range, uint32_t prot)
+{
+	uint32_t can;
+
+	if (!mm_in_window(mm, range.start))
+		return 0;
+	can = window_prot(mm, range);
+	if (!(can & LX_PROT_WRITE))
+		return -ENOMEM;
+	return prot & USER_PROT & ~can ? -EACCES : 0;
+}
+
+static int place(struct mm *mm, uint64_t hint, uint64_t bytes, uint32_t prot, uint32_t flags,
+		 struct extent *range)
 {
 	int error;
 
 	if (flags & (LX_MAP_FIXED | LX_MAP_FIXED_NOREPLACE)) {
 		error = range_of(mm, hint, bytes, range);
+		if (!error)
+			error = check_window(mm, *range, prot);
 		return error ? error : place_fixed(mm, *range, !(flags & LX_MAP_FIXED_NOREPLACE));
 	}
 	if (bytes == 0)
 		return -EINVAL;
 	if (bytes > mm->high)
 		return -ENOMEM;
-	if (hint >= mm->map_base && !range_of(mm, page_down(hint), bytes, range) &&
+	if (hint >= mm->map_base && !mm_in_window(mm, hint) &&
+	    !range_of(mm, page_down(hint), bytes, range) &&
 	    areas_free(mm, range->start, range->end))
 		return 0;
 	range->start = areas_gap(mm, page_up(bytes));
@@ -138,7 +161,7 @@ int64_t mm_map(struct mm *mm, uint64_t hint, uint64_t bytes, uint32_t prot, uint
 	if (!error)
 		error = areas_make_room(mm);
 	if (!error)
-		error = place(mm, hint, bytes, flags, &range);
+		error = place(mm, hint, bytes, prot, flags, &range);
 	if (error)
 		return error;
 	area.start = range.start;
@@ -217,6 +240,18 @@ static uint64_t extra_charge(const struct mm *mm, struct extent range)
 	return extra;
 }
 
+/* The page tables stay as they are: code cannot be made writable, nor data code. */
+static bool window_refuses(const struct mm *mm, struct extent range, uint32_t prot)
+{
+	if (!mm_in_window(mm, range.start))
+		return false;
+	for (uint64_t i = areas_find(mm, range.start);
+	     (prot & LX_PROT_WRITE) && i < mm->count && mm->areas[i].start < range.end; i++)
+		if (mm->areas[i].kind == AREA_LIBRARY)
+			return true;
+	return (prot & ~window_prot(mm, range)) != 0;
+}
+
 static void set_prot(struct mm *mm, struct area *area, uint32_t prot)
 {
 	mm->charged -= area_charge(area);
@@ -239,6 +274,8 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t prot)
 		return -EINVAL;
 	if (!mm_is_mapped(mm, range.start, range.end - range.start))
 		return -ENOMEM;
+	if (window_refuses(mm, range, prot))
+		return -EACCES;
 	error = prot ? over_limit(mm, extra_charge(mm, range)) : 0;
 	if (!error)
 		error = split_at_ends(mm, range);
@@ -258,7 +295,8 @@ static int grow_in_place(struct mm *mm, struct extent old, uint64_t end)
 	uint64_t index = areas_find(mm, old.start);
 	struct area more = mm->areas[index];
 
-	if (end > mm->high || end < old.end || !areas_free(mm, old.end, end))
+	if (end > mm->high || end < old.end || mm_in_window(mm, old.start) ||
+	    !areas_free(mm, old.end, end))
 		return -ENOMEM;
 	more.start = old.end;
 	more.end = end;

@@ -13,6 +13,7 @@ enum area_kind {
 	AREA_PRIVATE,  /* anonymous, or a copy of a file's part */
 	AREA_SHARED,   /* a shared mapping: tmpfs contents */
 	AREA_KERNEL,   /* contents of tmpfs files, buffers: not the program's */
+	AREA_LIBRARY,  /* pages of the library window as the image has them */
 	AREA_RESERVED, /* not memory */
 };
 
@@ -44,7 +45,9 @@ struct mm {
 	uint64_t capacity;
 	uint64_t low;
 	uint64_t high;
-	uint64_t map_base; /* mappings go above, first fit */
+	struct extent window;   /* of libraries (mm_window.c); empty: there is none */
+	uint64_t window_memory; /* where its writable pages lie one after the other */
+	uint64_t map_base;      /* mappings go above, first fit */
 	uint64_t brk_start;
 	uint64_t brk_end;
 	uint64_t charged;
@@ -65,6 +68,19 @@ void mm_begin(struct mm *mm, uint64_t *shown_peak);
 void mm_note_peak(struct mm *mm); /* charged has grown */
 /* More or less memory at the end; nothing in use may lie in what goes. */
 int mm_set_end(struct mm *mm, uint64_t high);
+/* The library window; its writable pages are those from `memory` on, which nobody else may use. */
+void mm_set_window(struct mm *mm, uint64_t start, uint64_t bytes, uint64_t memory);
+bool mm_in_window(const struct mm *mm, uint64_t address);
+/* A loader's first mapping of a library, anywhere (0) or `at` its place: that, or -ENOMEM if this is
+ * no such mapping. */
+int64_t mm_map_library(struct mm *mm, const struct image_library *library, uint64_t at,
+		       uint64_t bytes, uint32_t prot);
+/* What a loader asks for before that if segments are aligned to more than a page. */
+int64_t mm_reserve_library(struct mm *mm, const struct image_library *library, uint64_t bytes);
+/* A mapping over a read-only part, if what is there lies at `data` too; else -ENOMEM. */
+int64_t mm_map_part(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t prot, uint64_t data);
+/* Where the host finds what the program has at this address; no more than *bytes, which is cut. */
+uint64_t mm_memory_of(const struct mm *mm, uint64_t address, uint64_t *bytes);
 /* Where brk begins; mappings without a wish go above map_base, or between the two if that is full. */
 void mm_set_layout(struct mm *mm, uint64_t brk_start, uint64_t map_base);
 
@@ -105,6 +121,8 @@ void areas_join(struct mm *mm, uint64_t index); /* with the one before, if alike
 bool areas_free(const struct mm *mm, uint64_t start, uint64_t end);
 uint64_t areas_gap(const struct mm *mm, uint64_t bytes); /* 0: none */
 uint64_t area_charge(const struct area *area);
+/* mm_window.c: what all pages of a range in the window can do; 0: some belong to no library. */
+uint32_t window_prot(const struct mm *mm, struct extent range);
 void stale_clear(struct mm *mm, uint64_t start, uint64_t end); /* zero before use */
 
 #endif

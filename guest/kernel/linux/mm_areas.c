@@ -242,6 +242,8 @@ void areas_remove(struct mm *mm, uint64_t start, uint64_t end, bool kernel)
 
 		if (area.kind == AREA_SHARED) {
 			unmap_shared(mm, &mm->areas[index]);
+		} else if (area.kind == AREA_LIBRARY) {
+			remove_at(mm, index, 1);
 		} else if (area.kind == AREA_PRIVATE || (area.kind == AREA_KERNEL && kernel)) {
 			mm->charged -= area_charge(&area);
 			remove_at(mm, index, 1);

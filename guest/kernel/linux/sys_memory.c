@@ -4,7 +4,8 @@
  * Theory of operation: see mm.h. A private mapping of a file is a copy; a read-only one of the
  * image needs none, as the image lies in the address space: its own address is the answer. The
  * dynamic linker's first mapping of a library is told apart by MAP_DENYWRITE: it will be written
- * over in part, so it must be memory. A shared mapping of a tmpfs file is the file's own pages.
+ * over in part, so it gets the library's place in the window (mm_window.c), or else memory. A
+ * shared mapping of a tmpfs file is the file's own pages.
  * Trust boundary: all arguments are the program's; mm.c checks addresses and lengths.
  */
 #include "syscalls.h"
@@ -25,6 +26,53 @@ static uint64_t image_address(struct kernel *kernel, struct node node, const str
 	if (call->f > attributes.size || call->b > page_up(attributes.size) - call->f)
 		return 0;
 	return address_of(data + call->f);
+}
+
+/* Of a library in the window: all of it, or a read-only part over what is there. 0: copy. */
+static int64_t map_in_window(struct kernel *kernel, struct node node, const struct call *call)
+{
+	const struct image_library *library = image_library_of(&kernel->vfs, node);
+	const void *data = image_data(&kernel->vfs, node);
+	bool fixed = call->d & LX_MAP_FIXED;
+	int64_t at = -ENOMEM;
+
+	if (!library || !data || (call->d & LX_MAP_TYPE) != LX_MAP_PRIVATE)
+		return 0;
+	if (fixed ? !mm_in_window(&kernel->mm, call->a) : call->a != 0)
+		return 0;
+	if (fixed)
+		at = mm_map_part(&kernel->mm, call->a, call->b, (uint32_t)call->c,
+				 address_of(data) + call->f);
+	if (at < 0 && call->f == 0 &&
+	    (call->d & ~(uint64_t)LX_MAP_FIXED) == (LX_MAP_PRIVATE | MAP_DENYWRITE))
+		at = mm_map_library(&kernel->mm, library, call->a, call->b, (uint32_t)call->c);
+	return at > 0 ? at : 0;
+}
+
+/* Of a library that is open. 0: it is not that. */
+static int64_t reserve_in_window(struct kernel *kernel, const struct call *call)
+{
+	if (call->a != 0 || call->c != LX_PROT_NONE ||
+	    call->d != (LX_MAP_PRIVATE | LX_MAP_ANONYMOUS))
+		return 0;
+	for (uint32_t fd = 0; fd < FD_TABLE_SIZE; fd++) {
+		const struct file *file = kernel->fds.files[fd];
+		const struct image_library *library =
+			file ? image_library_of(&kernel->vfs, file->node) : NULL;
+		int64_t at = library ? mm_reserve_library(&kernel->mm, library, call->b) : 0;
+
+		if (at > 0)
+			return at;
+	}
+	return 0;
+}
+
+static int64_t map_anonymous(struct kernel *kernel, const struct call *call)
+{
+	int64_t at = reserve_in_window(kernel, call);
+
+	return at ? at
+		  : mm_map(&kernel->mm, call->a, call->b, (uint32_t)call->c, (uint32_t)call->d);
 }
 
 static int64_t map_copy(struct kernel *kernel, struct file *file, const struct call *call)
@@ -64,6 +112,7 @@ static int64_t map_file(struct kernel *kernel, const struct call *call)
 {
 	struct file *file = fd_get(&kernel->fds, (uint32_t)call->e);
 	uint64_t address;
+	int64_t at;
 
 	if (!file)
 		return -EBADF;
@@ -74,6 +123,9 @@ static int64_t map_file(struct kernel *kernel, const struct call *call)
 	if (call->f % PAGE_BYTES != 0 || call->b == 0 || call->b > kernel->mm.high ||
 	    call->f > (uint64_t)INT64_MAX - call->b)
 		return call->b > kernel->mm.high ? -ENOMEM : -EINVAL;
+	at = map_in_window(kernel, file->node, call);
+	if (at)
+		return at;
 	address = image_address(kernel, file->node, call);
 	if (address)
 		return (int64_t)address;
@@ -94,9 +146,7 @@ int64_t sys_mmap(struct kernel *kernel, const struct call *call)
 		return -EINVAL;
 	if (call->d & LX_MAP_HUGETLB)
 		return -ENOMEM;
-	if (call->d & LX_MAP_ANONYMOUS)
-		return mm_map(&kernel->mm, call->a, call->b, (uint32_t)call->c, (uint32_t)call->d);
-	return map_file(kernel, call);
+	return call->d & LX_MAP_ANONYMOUS ? map_anonymous(kernel, call) : map_file(kernel, call);
 }
 
 static bool in_image(const struct kernel *kernel, uint64_t address)

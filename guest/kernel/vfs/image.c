@@ -48,6 +48,8 @@ int image_mount(struct vfs *vfs, const void *bytes, uint64_t len)
 	    !table_fits(header->nodes_offset, header->node_count, sizeof(*view->nodes), len) ||
 	    !table_fits(header->entries_offset, header->entry_count, sizeof(*view->entries), len))
 		return -EINVAL;
+	if (!image_libraries_read(bytes, header->total_bytes, &view->libraries))
+		return -EINVAL;
 	view->bytes = bytes;
 	view->len = header->total_bytes;
 	view->nodes = (const void *)(view->bytes + header->nodes_offset);
@@ -177,6 +179,29 @@ const void *image_data(struct vfs *vfs, struct node node)
 	    !in_image(vfs, self->offset, self->size))
 		return NULL;
 	return vfs->image.bytes + self->offset;
+}
+
+const struct image_library *image_library_of(struct vfs *vfs, struct node node)
+{
+	const struct image_libraries *table = &vfs->image.libraries;
+	uint32_t low = 0;
+	uint32_t high = table->library_count;
+	uint64_t index;
+
+	if (node.ops != &image_ops)
+		return NULL;
+	index = (uint64_t)(of_node(node) - vfs->image.nodes);
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (table->libraries[middle].node < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < table->library_count && table->libraries[low].node == index
+		       ? &table->libraries[low]
+		       : NULL;
 }
 
 static int64_t image_read(struct file *file, void *buffer, uint64_t bytes, uint64_t *position)

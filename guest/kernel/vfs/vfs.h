@@ -10,6 +10,7 @@
 #ifndef PSB_KERNEL_VFS_H
 #define PSB_KERNEL_VFS_H
 
+#include "../image_libraries.h"
 #include "base.h"
 #include "heap.h"
 #include "uapi.h"
@@ -104,6 +105,7 @@ struct image_view {
 	const struct image_entry *entries;
 	uint32_t node_count;
 	uint32_t entry_count;
+	struct image_libraries libraries;
 };
 
 enum clock_kind { CLOCK_WALL, CLOCK_STEADY };
@@ -187,6 +189,8 @@ void tmpfs_pin_more(struct node node, uint32_t pins);
 void tmpfs_unpin(struct vfs *vfs, struct node node);
 /* image: contents of a regular file, NULL for anything else. */
 const void *image_data(struct vfs *vfs, struct node node);
+/* image: the file's place in the library window, or NULL. */
+const struct image_library *image_library_of(struct vfs *vfs, struct node node);
 
 /* -- path walk (path.c) -- */
 struct walk {

@@ -26,7 +26,7 @@
 #include "store.h"
 
 #define MAX_CPUID_ENTRIES 256u
-#define FORMAT "pysandbox microvm image 6"
+#define FORMAT "pysandbox microvm image 7"
 
 static void add_text(struct sha256 *hash, const char *text)
 {

@@ -1,7 +1,8 @@
 /*
  * Theory of operation: everything but the files' contents is laid out in memory and written at
  * once; then the contents follow, each file on a page of its own, copied by the kernel where it
- * can. A file that shrinks while it is copied is filled with zeroes, one that grows is cut.
+ * can. A file that shrinks while it is copied is filled with zeroes, one that grows is cut. What is
+ * in the image then, and not what was on the host, decides on the table of libraries behind it.
  * Trust boundary: as tree.c; the format's reader is the guest, so no byte may come from anywhere
  * but the tree: all memory is cleared.
  */
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #include "../../../../guest/kernel/image_format.h"
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "libraries.h"
 
 #define PROGRESS_BYTES (UINT64_C(16) << 20)
 
@@ -141,6 +144,16 @@ static void put_directory(struct layout *layout, uint32_t index, uint32_t *list,
 	}
 }
 
+static int check_size(const struct layout *layout, struct psb_error *err)
+{
+	if (layout->header->total_bytes <= GUEST_IMAGE_MAX_BYTES)
+		return 0;
+	return psb_fail(err, PSB_E_TOO_LARGE, 0,
+			"image: %llu bytes, at most %llu; name an interpreter with fewer packages",
+			(unsigned long long)layout->header->total_bytes,
+			(unsigned long long)GUEST_IMAGE_MAX_BYTES);
+}
+
 static int fill(struct layout *layout, struct psb_error *err)
 {
 	const struct tree *tree = layout->tree;
@@ -168,13 +181,7 @@ static int fill(struct layout *layout, struct psb_error *err)
 		}
 	}
 	layout->header->total_bytes = data;
-	if (data > GUEST_IMAGE_MAX_BYTES)
-		return psb_fail(err, PSB_E_TOO_LARGE, 0,
-				"image: %llu bytes, at most %llu; name an interpreter with fewer "
-				"packages",
-				(unsigned long long)data,
-				(unsigned long long)GUEST_IMAGE_MAX_BYTES);
-	return 0;
+	return check_size(layout, err);
 }
 
 static int write_all(int fd, const void *data, uint64_t bytes, uint64_t at, struct psb_error *err)
@@ -247,6 +254,62 @@ static int write_files(const struct layout *layout, int fd, image_progress_fn pr
 	return 0;
 }
 
+static int find_libraries(const struct layout *layout, int fd, struct libraries *found,
+			  struct psb_error *err)
+{
+	uint64_t bytes = layout->header->total_bytes;
+	const uint8_t *image = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	void *mapping;
+	int rc = 0;
+
+	if (image == MAP_FAILED)
+		return psb_fail(err, PSB_E_MEMORY, errno, "image: cannot map what was written: %s",
+				strerror(errno));
+	for (uint32_t i = 0; rc == 0 && i < layout->tree->count; i++) {
+		const struct image_node *node = &layout->nodes[i];
+
+		if (S_ISREG(node->mode))
+			rc = libraries_add(found, i, image + node->offset, node->size, node->offset,
+					   err);
+	}
+	memcpy(&mapping, &image, sizeof(mapping));
+	(void)munmap(mapping, bytes);
+	return rc;
+}
+
+/* Behind the files; the header, which says where, is written once more. */
+static int write_libraries(struct layout *layout, int fd, struct psb_error *err)
+{
+	struct image_header *header = layout->header;
+	struct libraries found = {0};
+	uint64_t at = header->total_bytes;
+	uint64_t parts_at;
+	int rc = find_libraries(layout, fd, &found, err);
+
+	parts_at = at + found.library_count * sizeof(*found.libraries);
+	header->library_count = found.library_count;
+	header->part_count = found.part_count;
+	header->libraries_offset = at;
+	header->parts_offset = parts_at;
+	header->library_bytes = found.bytes;
+	header->library_ram_bytes = found.ram_bytes;
+	header->total_bytes = page_up(parts_at + found.part_count * sizeof(*found.parts));
+	if (rc == 0)
+		rc = check_size(layout, err);
+	if (rc == 0)
+		rc = write_all(fd, found.libraries, found.library_count * sizeof(*found.libraries),
+			       at, err);
+	if (rc == 0)
+		rc = write_all(fd, found.parts, found.part_count * sizeof(*found.parts), parts_at,
+			       err);
+	if (rc == 0)
+		rc = write_all(fd, header, sizeof(*header), 0, err);
+	if (rc == 0 && ftruncate(fd, (off_t)header->total_bytes) < 0)
+		rc = write_failed(err);
+	libraries_close(&found);
+	return rc;
+}
+
 int image_write(const struct tree *tree, int fd, image_progress_fn progress, void *context,
 		uint64_t *out_bytes, struct psb_error *err)
 {
@@ -262,6 +325,8 @@ int image_write(const struct tree *tree, int fd, image_progress_fn progress, voi
 		rc = write_all(fd, layout.meta, layout.meta_bytes, 0, err);
 	if (rc == 0)
 		rc = write_files(&layout, fd, progress, context, err);
+	if (rc == 0)
+		rc = write_libraries(&layout, fd, err);
 	if (rc == 0 && fsync(fd) < 0)
 		rc = write_failed(err);
 	if (rc == 0)

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../../../guest/kernel/image_libraries.h"
 #include "core/cleanup.h"
 #include "core/error.h"
 #include "core/sha256.h"
@@ -129,7 +130,8 @@ static uint64_t tsc_khz(const struct machine *machine)
 	return khz > 0 ? (uint64_t)khz : 1000000;
 }
 
-static int write_boot_pages(const struct boot *boot, struct machine *machine, struct psb_error *err)
+static int write_boot_pages(const struct boot *boot, struct machine *machine,
+			    const struct image_libraries *libraries, struct psb_error *err)
 {
 	auto_free struct boot_info *info = calloc(1, sizeof(*info));
 	struct memory *memory = machine->memory;
@@ -146,6 +148,8 @@ static int write_boot_pages(const struct boot *boot, struct machine *machine, st
 	info->abi_version = GUEST_ABI_VERSION;
 	info->image_bytes = boot->image_bytes;
 	info->pool_end = memory->end;
+	info->library_bytes = libraries->bytes;
+	info->library_ram_bytes = libraries->ram_bytes;
 	info->hwcap = getauxval(AT_HWCAP);
 	info->hwcap2 = getauxval(AT_HWCAP2);
 	info->clock = run.clock = run_guest_clock(tsc_khz(machine));
@@ -401,10 +405,27 @@ static int run_up_to_request(struct boot *boot, struct machine *machine, struct 
 	return end == RUN_CALLED_READ ? 0 : explain(boot, &run, end, err);
 }
 
+/* None in what is no file system: the guest kernel then says so. */
+static int read_libraries(const struct memory *memory, struct image_libraries *libraries,
+			  struct psb_error *err)
+{
+	const struct image_header *header = (const void *)memory->image;
+
+	if (memory->image_bytes < sizeof(*header) || header->magic != IMAGE_MAGIC ||
+	    header->version != IMAGE_VERSION)
+		return 0;
+	if (image_libraries_read(memory->image, memory->image_bytes, libraries))
+		return 0;
+	return psb_fail(err, PSB_E_ENGINE, 0,
+			"image: the table of libraries is damaged; remove the image and build "
+			"again");
+}
+
 static int boot_machine(struct boot *boot, struct memory *memory, struct boot_result *out,
 			struct psb_error *err)
 {
 	static struct machine_features features;
+	struct image_libraries libraries = {0};
 	struct machine machine = {.vm_fd = -1, .vcpu_fd = -1, .memory = memory};
 	int rc = machine_ask_features(boot->kvm_fd, &features, err);
 
@@ -413,9 +434,11 @@ static int boot_machine(struct boot *boot, struct memory *memory, struct boot_re
 	if (rc < 0)
 		return rc;
 	out->tsc_khz = tsc_khz(&machine);
-	rc = write_boot_pages(boot, &machine, err);
+	rc = read_libraries(memory, &libraries, err);
 	if (rc == 0)
-		rc = machine_write_tables(memory, boot->image_bytes, err);
+		rc = write_boot_pages(boot, &machine, &libraries, err);
+	if (rc == 0)
+		rc = machine_write_tables(memory, &libraries, err);
 	if (rc == 0)
 		rc = machine_set_boot_state(&machine, err);
 	if (rc == 0)

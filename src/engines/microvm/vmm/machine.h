@@ -10,6 +10,8 @@
 #include "../../../../guest/kernel/abi.h"
 #include "memory.h"
 
+struct image_libraries;
+
 #define MACHINE_XSAVE_BYTES 16384u
 #define MACHINE_MAX_MSRS 16u
 #define MACHINE_MAX_CPUID 256u
@@ -56,8 +58,10 @@ int machine_open(struct machine *machine, int kvm_fd, struct memory *memory,
 		 const struct machine_features *features, struct psb_error *err);
 void machine_close(struct machine *machine);
 
-/* tables.c: page and descriptor tables, exception stubs; only while booting. */
-int machine_write_tables(struct memory *memory, uint64_t image_bytes, struct psb_error *err);
+/* tables.c: page and descriptor tables, exception stubs; only while booting. `libraries` of the
+ * image were checked. */
+int machine_write_tables(struct memory *memory, const struct image_libraries *libraries,
+			 struct psb_error *err);
 /* Large pages that no execution may write; once nothing runs in them any more. */
 void machine_protect_text(struct memory *memory, uint64_t start, uint64_t end);
 /* The vCPU as it begins at kernel.boot_entry. */

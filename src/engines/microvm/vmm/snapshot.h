@@ -9,7 +9,7 @@
 #include "machine.h"
 
 #define SNAPSHOT_MAGIC UINT64_C(0x31534d5642535021)
-#define SNAPSHOT_VERSION 3u
+#define SNAPSHOT_VERSION 4u
 /* File offsets and guest addresses differ by large pages, so that the page cache can hold a part of
  * memory as one and KVM can map it as one. */
 #define SNAPSHOT_MEMORY_OFFSET UINT64_C(0x200000)

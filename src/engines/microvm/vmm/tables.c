@@ -1,9 +1,12 @@
 /*
  * Theory of operation: the tables that the processor reads, written once when a machine boots and
- * never changed, but that the snapshot has the program's text read-only. Virtual = physical. Memory is mapped by pages of 2 MiB, one of which is left out
- * below the main stack, so that endless recursion faults; the kernel's 16 MiB by
- * pages of 4 KiB, of which the first MiB (these tables, the stubs, their stack) is ring 0's and the
- * kernel's text cannot be written. The image cannot be written either. Accessed and dirty bits are
+ * never changed, but that the snapshot has the program's text read-only. Virtual = physical, but for
+ * the library window. Memory is mapped by pages of 2 MiB, one of which is left out below the main
+ * stack, so that endless recursion faults; the kernel's 16 MiB by pages of 4 KiB, of which the first MiB (these tables, the stubs, their stack) is ring 0's and
+ * the kernel's text cannot be written. The image cannot be written either. The library window shows
+ * what the image's table says: pages of the image, and pages of memory that only it uses. Its
+ * tables lie in the snapshot's memory, so that a machine finds them there; not in the image, which
+ * some processors want to be writable when they walk through it. Accessed and dirty bits are
  * set from the start: nobody then ever writes to a table page. Each exception has a stub of one
  * instruction that stops the vCPU; there is no other code for ring 0.
  * Trust boundary: none yet, no guest code has run. Later the tables protect the guest from itself
@@ -12,10 +15,12 @@
  *   0x00000 PML4   0x01000 PDPT   0x02000 PD (8 of RAM)   0x0a000 PD (8 of the image)
  *   0x12000 PT (8 of the kernel)  0x1a000 IDT  0x1b000 GDT  0x1c000 TSS and I/O bitmap (3 pages)
  *   0x20000 stubs  0x30000 exception stack (top)
+ *   0x30000 PD (of the library window)  0x31000 PT (200 of it)
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../../guest/kernel/image_libraries.h"
 #include "core/cleanup.h"
 #include "core/error.h"
 #include "machine.h"
@@ -30,6 +35,8 @@
 #define TSS_OFFSET 0x1c000u
 #define STUBS_OFFSET 0x20000u
 #define STACK_TOP_OFFSET 0x30000u
+#define PD_LIBRARY_OFFSET 0x30000u
+#define PT_LIBRARY_OFFSET 0x31000u
 
 #define PTE_PRESENT 0x01u
 #define PTE_WRITE 0x02u
@@ -97,12 +104,45 @@ static void write_page_tables(uint8_t *base, uint64_t image_bytes, uint64_t text
 		image[at / LARGE_BYTES] = (GUEST_IMAGE_BASE + at) | PTE_LEAF | PTE_LARGE;
 }
 
+_Static_assert(PT_LIBRARY_OFFSET + GUEST_LIBRARY_MAX_BYTES / LARGE_BYTES * GUEST_PAGE_BYTES <=
+		       GUEST_BOOT_INFO_OFFSET,
+	       "no room for the library window's tables");
+_Static_assert(GUEST_LIBRARY_BASE % GIB == 0 && GUEST_LIBRARY_MAX_BYTES <= GIB,
+	       "the library window has one page directory");
+
+static void fill_library_part(uint64_t *entries, const struct image_part *part)
+{
+	bool write = part->flags & IMAGE_PART_WRITE;
+	uint64_t target = (write ? GUEST_LIBRARY_RAM : GUEST_IMAGE_BASE) + part->source;
+	uint64_t bits = PTE_LEAF | (write ? PTE_WRITE : 0) |
+			(part->flags & IMAGE_PART_EXEC ? 0 : PTE_NO_EXECUTE);
+
+	for (uint64_t at = 0; at < part->bytes; at += GUEST_PAGE_BYTES)
+		entries[(part->start + at) / GUEST_PAGE_BYTES] = (target + at) | bits;
+}
+
+static void write_library_tables(uint8_t *base, const struct image_libraries *libraries)
+{
+	uint64_t *pdpt = (uint64_t *)(void *)(base + PDPT_OFFSET);
+	uint64_t *directory = (uint64_t *)(void *)(base + PD_LIBRARY_OFFSET);
+	uint64_t *entries = (uint64_t *)(void *)(base + PT_LIBRARY_OFFSET);
+
+	pdpt[GUEST_LIBRARY_BASE / GIB] = table_address(PD_LIBRARY_OFFSET) | PTE_TABLE;
+	for (uint32_t i = 0; i * LARGE_BYTES < libraries->bytes; i++)
+		directory[i] = table_address(PT_LIBRARY_OFFSET + i * GUEST_PAGE_BYTES) | PTE_TABLE;
+	for (uint32_t i = 0; i < libraries->part_count; i++)
+		fill_library_part(entries, &libraries->parts[i]);
+}
+
 void machine_protect_text(struct memory *memory, uint64_t start, uint64_t end)
 {
 	uint8_t *base = memory_claim(memory, GUEST_KERNEL_BASE, GUEST_BOOT_INFO_OFFSET);
-	uint64_t *ram = (uint64_t *)(void *)(base + PD_RAM_OFFSET);
+	uint64_t *ram;
 
-	for (uint64_t at = start; base && at < end; at += LARGE_BYTES)
+	if (!base)
+		return;
+	ram = (uint64_t *)(void *)(base + PD_RAM_OFFSET);
+	for (uint64_t at = start; at < end; at += LARGE_BYTES)
 		ram[at / LARGE_BYTES] &= ~(uint64_t)PTE_WRITE;
 }
 
@@ -154,7 +194,8 @@ static void write_segments(uint8_t *base)
 	tss[0x2068] = 0xff;
 }
 
-int machine_write_tables(struct memory *memory, uint64_t image_bytes, struct psb_error *err)
+int machine_write_tables(struct memory *memory, const struct image_libraries *libraries,
+			 struct psb_error *err)
 {
 	struct kernel_header header;
 	uint8_t *base = memory_claim(memory, GUEST_KERNEL_BASE, GUEST_BOOT_INFO_OFFSET);
@@ -164,9 +205,10 @@ int machine_write_tables(struct memory *memory, uint64_t image_bytes, struct psb
 		return psb_fail(
 			err, PSB_E_ENGINE, 0,
 			"vmm: the guest kernel is not of this version; reinstall pysandbox");
-	write_page_tables(base, image_bytes,
+	write_page_tables(base, memory->image_bytes,
 			  (header.text_end + GUEST_PAGE_BYTES - 1) &
 				  ~(uint64_t)(GUEST_PAGE_BYTES - 1));
+	write_library_tables(base, libraries);
 	write_stubs(base);
 	write_segments(base);
 	return 0;
