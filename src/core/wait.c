@@ -5,7 +5,7 @@
  *
  * To wake a thread of another, idle processor takes as long as a tiny execution. So, for an engine
  * whose guests run on another one, a thread looks for a while before it sleeps, as long as that has
- * lately paid; after a few waits that were longer it only tries now and then.
+ * lately paid; otherwise it only tries now and then.
  */
 #include <errno.h>
 #include <poll.h>
@@ -99,6 +99,7 @@ static int new_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct p
 	}
 	waiter->taken = true;
 	waiter->one_processor = has_one_processor();
+	waiter->misses = MOST_MISSES; /* a machine's start, which comes first, takes longer */
 	waiter->next = atomic_load(&sandbox->waiters);
 	atomic_store(&sandbox->waiters, waiter);
 	*out = waiter;
@@ -145,8 +146,6 @@ static bool look(struct waiter *waiter, struct pollfd *fds, size_t count)
 			waiter->misses = 0;
 			return true;
 		}
-		/* The guest may be on this processor after all. */
-		(void)sched_yield();
 	} while (clock_us() < end);
 	if (waiter->misses < MOST_MISSES)
 		waiter->misses++;

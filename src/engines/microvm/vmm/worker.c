@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,12 +93,9 @@ static void *copy_hot_pages(void *argument)
 	const struct worker *worker = argument;
 	const struct snapshot_header *header = &worker->snapshot->header;
 
-	for (uint32_t i = 0; i < header->hot_count; i++) {
+	for (uint32_t i = 0; i < header->hot_count; i++)
 		memory_prefetch(&worker->memory, header->hot[i].first * (uint64_t)GUEST_PAGE_BYTES,
 				header->hot[i].pages * (uint64_t)GUEST_PAGE_BYTES);
-		/* To the kernel's threads that KVM's grace periods wait for. */
-		(void)sched_yield();
-	}
 	return NULL;
 }
 
