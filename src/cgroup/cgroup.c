@@ -77,27 +77,26 @@ static uint64_t keyed_at(int dir, const char *file, const char *key)
 	return read_at(dir, file, text, sizeof(text)) > 0 ? counter_keyed(text, key) : 0;
 }
 
-/* Finds this process's path in the line of `controller` ("" for v2) of /proc/self/cgroup. */
-static bool own_path(const char *self, const char *controller, char *out, size_t size)
+/* Finds the path in the line of `controller` ("" for v2) of the text of /proc/self/cgroup. */
+static bool own_path(const char *text, const char *controller, char *out, size_t size)
 {
-	auto_file file = fopen(self, "re");
-	char line[512];
-	bool found = false;
+	size_t len = strlen(controller);
 
-	while (file && !found && fgets(line, sizeof(line), file)) {
-		char *list = strchr(line, ':');
-		char *path = list ? strchr(list + 1, ':') : NULL;
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *list = line + strcspn(line, ":\n");
+		const char *path = *list == ':' ? list + 1 + strcspn(list + 1, ":\n") : list;
+		size_t bytes = *path == ':' ? strcspn(path + 1, "\n") : size;
 
-		if (!path)
+		if (bytes >= size || path != list + 1 + len ||
+		    strncmp(list + 1, controller, len) != 0)
 			continue;
-		*path++ = '\0';
-		path[strcspn(path, "\n")] = '\0';
-		if (strcmp(list + 1, controller) == 0 && strlen(path) < size) {
-			(void)snprintf(out, size, "%s", strcmp(path, "/") == 0 ? "" : path);
-			found = true;
-		}
+		if (bytes == 1) /* "/" */
+			bytes = 0;
+		memcpy(out, path + 1, bytes);
+		out[bytes] = '\0';
+		return true;
 	}
-	return found;
+	return false;
 }
 
 static bool usable_dir(const char *path)
@@ -107,13 +106,13 @@ static bool usable_dir(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && access(path, W_OK) == 0;
 }
 
-static bool find_v1(const char *sysfs, const char *self, struct cgroup_host *out)
+static bool find_v1(const char *sysfs, const char *own, struct cgroup_host *out)
 {
 	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
 		char path[160] = "";
 		char *dir = out->parent[i];
 
-		(void)own_path(self, names_v1[i], path, sizeof(path));
+		(void)own_path(own, names_v1[i], path, sizeof(path));
 		(void)snprintf(dir, sizeof(out->parent[i]), "%.60s/%s%s", sysfs, names_v1[i], path);
 		/* In a container the path is often relative to a root that is not mounted. */
 		if (!usable_dir(dir))
@@ -142,14 +141,14 @@ static bool delegates(const char *dir)
 
 /* v2: the nearest ancestor of our own group whose children get the memory and pids controllers.
  * Our own group has processes, so the kernel refuses it unless it is the root. */
-static bool find_v2(const char *sysfs, const char *self, struct cgroup_host *out)
+static bool find_v2(const char *sysfs, const char *own, struct cgroup_host *out)
 {
 	char path[160] = "";
 	char probe[300];
 	char *slash;
 
 	(void)snprintf(probe, sizeof(probe), "%.255s/cgroup.controllers", sysfs);
-	if (access(probe, R_OK) < 0 || !own_path(self, "", path, sizeof(path)))
+	if (access(probe, R_OK) < 0 || !own_path(own, "", path, sizeof(path)))
 		return false;
 	for (;;) {
 		char *dir = out->parent[0];
@@ -169,8 +168,11 @@ static bool find_v2(const char *sysfs, const char *self, struct cgroup_host *out
 int cgroup_find(const char *sysfs, const char *self, struct cgroup_host *out, struct psb_error *err)
 {
 	struct cgroup_host host = {0};
+	char own[4096];
 
-	if (!find_v2(sysfs, self, &host) && !find_v1(sysfs, self, &host))
+	if (read_at(AT_FDCWD, self, own, sizeof(own)) < 0)
+		own[0] = '\0';
+	if (!find_v2(sysfs, own, &host) && !find_v1(sysfs, own, &host))
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 				"no writable control group with memory and pids below %s; run as "
 				"root or in a delegated group (systemd-run --user --scope "
