@@ -254,12 +254,12 @@ int nest_write_maps(const struct nest *nest, const struct nest_birth *birth, str
 	return 0;
 }
 
-static void tell_adopted(const struct nest *nest, const struct nest_birth *birth)
+/* False: it waits for the word until we end. */
+static bool tell_adopted(const struct nest *nest, const struct nest_birth *birth)
 {
 	const char byte = 'a';
 
-	if (!nest->outside_fd)
-		(void)transfer_write(birth->down[1], &byte, 1);
+	return nest->outside_fd || transfer_write(birth->down[1], &byte, 1);
 }
 
 /* Outside. The orphan inside is adopted, so that its end is seen. */
@@ -280,9 +280,9 @@ __attribute__((noreturn)) static void stay_outside(const struct nest *nest,
 			continue;
 		if (pid < 0)
 			break;
-		if (pid == birth->pid)
-			tell_adopted(nest, birth);
 		worst |= status;
+		if (pid == birth->pid && status == 0 && !tell_adopted(nest, birth))
+			_exit(1);
 	}
 	if (nest->ended)
 		nest->ended(nest->context);
@@ -295,10 +295,10 @@ int nest_let_go(const struct nest *nest, struct nest_birth *birth, struct psb_er
 
 	if (!nest->namespaces)
 		return give_up_privileges(err);
-	/* What does not arrive is the middle process's failure, and it tells. Nothing is closed: it
-	 * may not have its own table yet. */
-	if (transfer_write(birth->down[1], nest->luggage, nest->luggage_bytes))
-		(void)transfer_write(birth->down[1], &byte, 1);
+	if (!transfer_write(birth->down[1], nest->luggage, nest->luggage_bytes) ||
+	    !transfer_write(birth->down[1], &byte, 1))
+		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: pipe: %s", strerror(errno));
+	/* Nothing is closed: the middle process may not have its own table yet. */
 	stay_outside(nest, birth);
 }
 
@@ -319,9 +319,9 @@ int nest_enter(const struct nest *nest, struct psb_error *err)
 	if (rc != NEST_OUTSIDE)
 		return rc < 0 ? rc : 0;
 	rc = nest_write_maps(nest, &birth, err);
-	if (rc < 0) {
+	if (rc == 0)
+		rc = nest_let_go(nest, &birth, err);
+	if (rc < 0)
 		nest_give_up(&birth);
-		return rc;
-	}
-	return nest_let_go(nest, &birth, err);
+	return rc;
 }
