@@ -216,6 +216,6 @@ int psb_next(psb_sandbox *sandbox, psb_outcome **out, struct psb_error *err)
 	task_show(task);
 	*out = task->outcome;
 	task->outcome = NULL;
-	task_free(task);
+	task_retire(sandbox, task);
 	return 1;
 }

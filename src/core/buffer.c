@@ -1,7 +1,7 @@
 /*
  * The bounded buffer. Every byte count that comes from outside ends up here, so the maximum is
  * checked before anything is allocated and no arithmetic can wrap: len <= max always, and the
- * allocation is at most max + 1.
+ * allocation is at most max + 1, or what an earlier use has left.
  */
 #include "core/buffer.h"
 
@@ -14,13 +14,29 @@
 
 void buffer_init(struct buffer *buf, size_t max)
 {
-	*buf = (struct buffer){.max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4};
+	*buf = (struct buffer){.data = NULL};
+	buffer_limit(buf, max);
+}
+
+void buffer_limit(struct buffer *buf, size_t max)
+{
+	buf->max = max < SIZE_MAX / 4 ? max : SIZE_MAX / 4;
 }
 
 void buffer_free(struct buffer *buf)
 {
 	free(buf->data);
 	buffer_init(buf, buf->max);
+}
+
+void buffer_clear(struct buffer *buf)
+{
+	if (buf->capacity > BUFFER_KEPT_BYTES) {
+		buffer_free(buf);
+	} else if (buf->data) {
+		memset(buf->data, 0, buf->len);
+		buf->len = 0;
+	}
 }
 
 int buffer_reserve(struct buffer *buf, size_t more)
@@ -32,6 +48,8 @@ int buffer_reserve(struct buffer *buf, size_t more)
 		return PSB_E_TOO_LARGE;
 	if (buf->data && buf->len + more <= buf->capacity)
 		return 0;
+	if (buf->len == 0 && more > wanted)
+		wanted = more; /* all that is to come, as a rule */
 	while (wanted < buf->len + more)
 		wanted *= 2;
 	if (wanted > buf->max)

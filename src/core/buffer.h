@@ -1,5 +1,5 @@
 /*
- * A growable byte buffer with a hard maximum, set once. A NUL always follows the contents, so that
+ * A growable byte buffer with a hard maximum, set for each use. A NUL always follows the contents, so that
  * text in it can be handed out as a C string. One owner, one thread.
  */
 #ifndef PSB_CORE_BUFFER_H
@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define BUFFER_KEPT_BYTES (64u << 10)
 
 struct buffer {
 	uint8_t *data; /* NULL while empty */
@@ -17,6 +19,10 @@ struct buffer {
 
 void buffer_init(struct buffer *buf, size_t max);
 void buffer_free(struct buffer *buf); /* back to the state after init */
+/* Empties it for another use: nothing of the contents stays, of the memory at most BUFFER_KEPT_BYTES. */
+void buffer_clear(struct buffer *buf);
+/* A maximum for the next use, of an empty one. */
+void buffer_limit(struct buffer *buf, size_t max);
 
 /* All or nothing: 0, PSB_E_TOO_LARGE (over the maximum) or PSB_E_MEMORY. */
 int buffer_append(struct buffer *buf, const void *data, size_t len);

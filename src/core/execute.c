@@ -174,6 +174,6 @@ int psb_execute(psb_sandbox *sandbox, const struct psb_request *request, psb_out
 		*out = task->outcome;
 		task->outcome = NULL;
 	}
-	task_free(task);
+	task_retire(sandbox, task);
 	return error;
 }

@@ -155,21 +155,25 @@ static int encode(const struct psb_sandbox *sandbox, struct job *job,
 		.files = files->items,
 		.file_count = files->count,
 	};
-	struct buffer options;
+	size_t size = 0;
 	int error;
 
 	memcpy(parts.token, job->token, sizeof(parts.token));
-	buffer_init(&options, MAX_OPTIONS_BYTES);
-	error = write_options(sandbox, job, &options);
-	if (error) {
-		error = psb_fail(err, error, 0, "request: its env and options are too large");
-	} else {
-		parts.options = buffer_text(&options);
-		parts.options_len = options.len;
-		error = request_encode(&parts, &job->bytes, &job->len, err);
-	}
-	buffer_free(&options);
-	return error;
+	buffer_limit(&job->options, MAX_OPTIONS_BYTES);
+	error = write_options(sandbox, job, &job->options);
+	if (error)
+		return psb_fail(err, error, 0, "request: its env and options are too large");
+	parts.options = buffer_text(&job->options);
+	parts.options_len = job->options.len;
+	error = request_size(&parts, &size, err);
+	if (error)
+		return error;
+	buffer_limit(&job->bytes, size);
+	if (buffer_reserve(&job->bytes, size))
+		return psb_fail(err, PSB_E_MEMORY, 0, "request: no memory for %zu bytes", size);
+	request_write(&parts, job->bytes.data, size);
+	job->bytes.len = size;
+	return 0;
 }
 
 static int draw_names(struct job *job, struct psb_error *err)
@@ -243,19 +247,13 @@ static int fill(const struct psb_sandbox *sandbox, const struct psb_request *req
 	return error;
 }
 
-int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
+int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *job,
 	      struct psb_error *err)
 {
-	struct job job = {.policy = &sandbox->policy, .output_fd = -1};
-	int error;
-
-	psb_request_init(&job.request);
-	error = fill(sandbox, request, &job, err);
-	if (error)
-		job_free(&job);
-	else
-		*out = job;
-	return error;
+	job->policy = &sandbox->policy;
+	job->output_fd = -1;
+	psb_request_init(&job->request);
+	return fill(sandbox, request, job, err);
 }
 
 /* The source stands behind the header of the encoded request. */
@@ -264,15 +262,23 @@ struct files_workspace job_workspace(const struct job *job, int fd)
 	return (struct files_workspace){
 		.fd = fd,
 		.own_name = job->request.filename ? job->filename : NULL,
-		.own_text = job->bytes + REQUEST_HEADER_BYTES,
+		.own_text = job->bytes.data + REQUEST_HEADER_BYTES,
 		.own_len = job->request.source_len,
 	};
 }
 
-void job_free(struct job *job)
+void job_clear(struct job *job)
 {
-	free(job->bytes);
-	job->bytes = NULL;
 	audit_code_free(&job->code);
 	close_fd(&job->output_fd);
+	buffer_clear(&job->options);
+	buffer_clear(&job->bytes);
+	*job = (struct job){.options = job->options, .bytes = job->bytes, .output_fd = -1};
+}
+
+void job_free(struct job *job)
+{
+	job_clear(job);
+	buffer_free(&job->options);
+	buffer_free(&job->bytes);
 }

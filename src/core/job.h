@@ -13,15 +13,17 @@ struct job {
 	struct psb_request request;  /* complete; its pointers are the caller's */
 	struct psb_limits limits;    /* complete, those of this run */
 	const struct policy *policy; /* the sandbox's */
-	uint8_t *bytes;              /* owned */
-	size_t len;
-	int output_fd; /* owned; -1: no output directory */
+	struct buffer options;       /* the request's options object */
+	struct buffer bytes;         /* the encoded request */
+	int output_fd;               /* owned; -1: no output directory */
 	char filename[256];
 	struct audit_code code; /* owned; made when there is an audit log */
 };
 
-int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *out,
+/* Into a zeroed job or a cleared one, which is to be cleared or freed whether this fails or not. */
+int job_build(const struct psb_sandbox *sandbox, const struct psb_request *request, struct job *job,
 	      struct psb_error *err);
+void job_clear(struct job *job); /* for another request: keeps memory, and nothing that was in it */
 void job_free(struct job *job);
 /* Once for a sandbox: what all of its requests have in common. 0 or PSB_E_MEMORY, PSB_E_TOO_LARGE. */
 int job_prepare(struct psb_sandbox *sandbox);

@@ -27,12 +27,12 @@ struct psb_outcome *outcome_new(const char *tag)
 
 	if (!outcome)
 		return NULL;
-	outcome->json = calloc(1, sizeof(*outcome->json));
 	outcome->tag = tag ? strdup(tag) : NULL;
-	if (!outcome->json || (tag && !outcome->tag)) {
+	if (tag && !outcome->tag) {
 		psb_outcome_free(outcome);
 		return NULL;
 	}
+	outcome->json = &outcome->json_text;
 	buffer_init(outcome->json, MAX_JSON_BYTES);
 	return outcome;
 }
@@ -55,9 +55,7 @@ void psb_outcome_free(psb_outcome *outcome)
 	free(outcome->files);
 	for (size_t i = 0; i < outcome->denied_count; i++)
 		free(outcome->denied[i].name);
-	if (outcome->json)
-		buffer_free(outcome->json);
-	free(outcome->json);
+	buffer_free(&outcome->json_text);
 	free(outcome);
 }
 

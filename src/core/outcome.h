@@ -66,7 +66,8 @@ struct psb_outcome {
 	size_t denied_count;
 	struct outcome_fallback fallback[OUTCOME_MAX_FALLBACKS];
 	size_t fallback_count;
-	struct buffer *json; /* made on the first wish */
+	struct buffer json_text;
+	struct buffer *json; /* json_text: made on the first wish, of an outcome that is const */
 };
 
 /* NULL when out of memory. tag may be NULL. */

@@ -13,17 +13,29 @@
 
 int run_init(struct run *run, const struct job *job)
 {
-	*run = (struct run){.job = job};
-	buffer_init(&run->streams[0].kept, job->limits.stdout_bytes);
-	buffer_init(&run->streams[1].kept, job->limits.stderr_bytes);
-	run->decoder = frame_decoder_new(job->token, job->limits.result_bytes);
+	run->job = job;
+	buffer_limit(&run->streams[0].kept, job->limits.stdout_bytes);
+	buffer_limit(&run->streams[1].kept, job->limits.stderr_bytes);
+	if (run->decoder)
+		frame_decoder_renew(run->decoder, job->token, job->limits.result_bytes);
+	else
+		run->decoder = frame_decoder_new(job->token, job->limits.result_bytes);
 	return run->decoder ? 0 : PSB_E_MEMORY;
+}
+
+/* What the streams kept has moved into the outcome, as a rule. */
+void run_clear(struct run *run)
+{
+	buffer_free(&run->streams[0].kept);
+	buffer_free(&run->streams[1].kept);
+	if (run->decoder)
+		frame_decoder_clear(run->decoder);
+	*run = (struct run){.decoder = run->decoder};
 }
 
 void run_free(struct run *run)
 {
-	buffer_free(&run->streams[0].kept);
-	buffer_free(&run->streams[1].kept);
+	run_clear(run);
 	frame_decoder_free(run->decoder);
 	run->decoder = NULL;
 }

@@ -27,8 +27,9 @@ struct run {
 	uint64_t deadline_us;
 };
 
-/* 0 or PSB_E_MEMORY. run_free() takes a zeroed one too. */
+/* A zeroed run or a cleared one. 0 or PSB_E_MEMORY; run_free() is due all the same. */
 int run_init(struct run *run, const struct job *job);
+void run_clear(struct run *run); /* for another job: keeps memory, and nothing that was in it */
 void run_free(struct run *run);
 
 /* After a successful start(). */

@@ -214,6 +214,7 @@ static struct psb_sandbox *new_sandbox(const struct engine_ops *const *engines)
 	sandbox->engines = engines;
 	atomic_init(&sandbox->cancels, 0);
 	atomic_init(&sandbox->waiters, NULL);
+	atomic_init(&sandbox->spare, NULL);
 	TAILQ_INIT(&sandbox->queue);
 	TAILQ_INIT(&sandbox->running);
 	TAILQ_INIT(&sandbox->done);
@@ -365,6 +366,7 @@ void psb_close(psb_sandbox *sandbox)
 		return;
 	watch_close(&sandbox->watch);
 	free_waiters(sandbox);
+	task_free(atomic_load(&sandbox->spare));
 	if (sandbox->owner == getpid())
 		logger_flush(&sandbox->logger);
 	logger_free(&sandbox->logger);

@@ -74,6 +74,7 @@ struct psb_sandbox {
 	pid_t owner;
 	atomic_uint cancels;              /* how often psb_cancel_current() was called */
 	_Atomic(struct waiter *) waiters; /* only ever grows, at its head */
+	_Atomic(struct task *) spare;     /* cleared, for the next execution; NULL: none */
 
 	struct policy policy;
 	struct psb_limits limits; /* complete */

@@ -114,8 +114,8 @@ static void start(struct psb_sandbox *sandbox, struct task *task)
 		return;
 	}
 	instance = pool_take(sandbox);
-	if (sandbox->ops->start(instance, &task->job.limits, task->job.bytes, task->job.len,
-				&reason) == 0) {
+	if (sandbox->ops->start(instance, &task->job.limits, task->job.bytes.data,
+				task->job.bytes.len, &reason) == 0) {
 		TAILQ_REMOVE(&sandbox->queue, task, link);
 		task_begin(sandbox, task, instance);
 		return;

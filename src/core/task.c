@@ -14,6 +14,8 @@
 
 void task_free(struct task *task)
 {
+	if (!task)
+		return;
 	run_free(&task->run);
 	job_free(&task->job);
 	close_fd(&task->workspace_fd);
@@ -21,29 +23,68 @@ void task_free(struct task *task)
 	free(task);
 }
 
-int task_new(const struct psb_sandbox *sandbox, const struct psb_request *request,
-	     struct task **out, struct psb_error *err)
+/* One that is as new. The spare one is taken and given back without the lock. */
+static struct task *blank(struct psb_sandbox *sandbox)
 {
-	struct task *task = calloc(1, sizeof(*task));
+	struct task *task = atomic_exchange(&sandbox->spare, NULL);
+
+	if (!task)
+		task = calloc(1, sizeof(*task));
+	if (!task)
+		return NULL;
+	task->job.output_fd = -1;
+	task->workspace_fd = -1;
+	return task;
+}
+
+/* Only memory goes from one execution to the next: whatever was in it is wiped here, not when it is
+ * wanted again. */
+static void clear(struct task *task)
+{
+	run_clear(&task->run);
+	job_clear(&task->job);
+	close_fd(&task->workspace_fd);
+	psb_outcome_free(task->outcome);
+	*task = (struct task){.run = task->run, .job = task->job, .workspace_fd = -1};
+}
+
+void task_retire(struct psb_sandbox *sandbox, struct task *task)
+{
+	struct task *none = NULL;
+
+	clear(task);
+	if (!atomic_compare_exchange_strong(&sandbox->spare, &none, task))
+		task_free(task);
+}
+
+static int prepare(const struct psb_sandbox *sandbox, const struct psb_request *request,
+		   struct task *task, struct psb_error *err)
+{
+	int error = job_build(sandbox, request, &task->job, err);
+
+	if (error)
+		return error;
+	task->outcome = outcome_new(task->job.request.tag);
+	if (!task->outcome || run_init(&task->run, &task->job))
+		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
+	memcpy(task->outcome->id, task->job.id, sizeof(task->outcome->id));
+	return 0;
+}
+
+int task_new(struct psb_sandbox *sandbox, const struct psb_request *request, struct task **out,
+	     struct psb_error *err)
+{
+	struct task *task = blank(sandbox);
 	int error;
 
 	if (!task)
 		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
-	task->job.output_fd = -1;
-	task->workspace_fd = -1;
-	error = job_build(sandbox, request, &task->job, err);
-	if (error) {
-		task_free(task);
-		return error;
-	}
-	task->outcome = outcome_new(task->job.request.tag);
-	if (!task->outcome || run_init(&task->run, &task->job)) {
-		task_free(task);
-		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
-	}
-	memcpy(task->outcome->id, task->job.id, sizeof(task->outcome->id));
-	*out = task;
-	return 0;
+	error = prepare(sandbox, request, task, err);
+	if (error)
+		task_retire(sandbox, task);
+	else
+		*out = task;
+	return error;
 }
 
 static void take_fallbacks(const struct psb_sandbox *sandbox, struct psb_outcome *outcome)

@@ -53,9 +53,12 @@ static inline bool task_is_async(const struct task *task)
 
 /* Checks and encodes the request; needs no lock. On the heap, also for psb_execute(): a forked child
  * can then still walk the lists. */
-int task_new(const struct psb_sandbox *sandbox, const struct psb_request *request,
-	     struct task **out, struct psb_error *err);
-void task_free(struct task *task); /* with its outcome, unless that was taken out */
+int task_new(struct psb_sandbox *sandbox, const struct psb_request *request, struct task **out,
+	     struct psb_error *err);
+/* Both with its outcome, unless that was taken out. A retired task's memory may serve the next one:
+ * the sandbox keeps one, with BUFFER_KEPT_BYTES at most for each of its buffers. */
+void task_retire(struct psb_sandbox *sandbox, struct task *task);
+void task_free(struct task *task);
 
 /* The lock is held for all of these. */
 void task_begin(struct psb_sandbox *sandbox, struct task *task, struct engine_instance *instance);

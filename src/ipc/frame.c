@@ -35,11 +35,26 @@ struct frame_decoder *frame_decoder_new(const uint8_t token[REQUEST_TOKEN_BYTES]
 
 	if (!decoder)
 		return NULL;
-	memcpy(decoder->token, token, REQUEST_TOKEN_BYTES);
-	buffer_init(&decoder->result, result_cap);
-	buffer_init(&decoder->end, FRAME_MAX_END_BYTES);
-	buffer_init(&decoder->stray, FRAME_MAX_STRAY_BYTES);
+	frame_decoder_renew(decoder, token, result_cap);
 	return decoder;
+}
+
+void frame_decoder_renew(struct frame_decoder *decoder, const uint8_t token[REQUEST_TOKEN_BYTES],
+			 uint64_t result_cap)
+{
+	memcpy(decoder->token, token, REQUEST_TOKEN_BYTES);
+	buffer_limit(&decoder->result, result_cap);
+	buffer_limit(&decoder->end, FRAME_MAX_END_BYTES);
+	buffer_limit(&decoder->stray, FRAME_MAX_STRAY_BYTES);
+}
+
+void frame_decoder_clear(struct frame_decoder *decoder)
+{
+	buffer_clear(&decoder->result);
+	buffer_clear(&decoder->end);
+	buffer_clear(&decoder->stray);
+	*decoder = (struct frame_decoder){
+		.result = decoder->result, .end = decoder->end, .stray = decoder->stray};
 }
 
 void frame_decoder_free(struct frame_decoder *decoder)

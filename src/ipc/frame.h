@@ -34,6 +34,10 @@ struct frame_decoder; /* opaque */
 struct frame_decoder *frame_decoder_new(const uint8_t token[REQUEST_TOKEN_BYTES],
 					uint64_t result_cap);
 void frame_decoder_free(struct frame_decoder *decoder);
+/* For another run: forgets all that it was fed, then is as new. */
+void frame_decoder_clear(struct frame_decoder *decoder);
+void frame_decoder_renew(struct frame_decoder *decoder, const uint8_t token[REQUEST_TOKEN_BYTES],
+			 uint64_t result_cap);
 
 /* Feeds bytes as they come, in pieces of any size. After the end frame all further bytes are
  * ignored. Returns 0, or PSB_E_MEMORY. */

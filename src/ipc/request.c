@@ -1,5 +1,5 @@
 /*
- * The request encoder: one allocation, sized exactly, filled front to back. Everything in it was
+ * The request encoder: one string, sized exactly, filled front to back. Everything in it was
  * given by the caller of the library (trusted, but sizes are checked all the same); the reader is
  * the guest, so nothing secret of the host may enter: every byte of the string is written here.
  */
@@ -68,23 +68,22 @@ static uint8_t *put_header(uint8_t *at, const struct request_parts *parts, uint6
 	return put_u64(at, 0);
 }
 
-int request_encode(const struct request_parts *parts, uint8_t **out, size_t *out_len,
-		   struct psb_error *err)
+int request_size(const struct request_parts *parts, size_t *out, struct psb_error *err)
 {
 	uint64_t total = total_len(parts);
-	uint8_t *bytes;
-	uint8_t *at;
 
 	if (total == 0)
 		return psb_fail(err, PSB_E_TOO_LARGE, 0,
 				"request: source, inputs and files are over %llu MiB together or "
 				"over their own limits; pass less data",
 				(unsigned long long)(MAX_TOTAL_BYTES >> 20));
-	bytes = malloc(total);
-	if (!bytes)
-		return psb_fail(err, PSB_E_MEMORY, 0, "request: no memory for %llu bytes",
-				(unsigned long long)total);
-	at = put_header(bytes, parts, total);
+	*out = (size_t)total;
+	return 0;
+}
+
+void request_write(const struct request_parts *parts, uint8_t *at, size_t size)
+{
+	at = put_header(at, parts, size);
 	at = put_bytes(at, parts->source, parts->source_len);
 	at = put_bytes(at, parts->inputs, parts->inputs_len);
 	at = put_bytes(at, parts->options, parts->options_len);
@@ -98,7 +97,22 @@ int request_encode(const struct request_parts *parts, uint8_t **out, size_t *out
 		at = put_bytes(at, file->name, name_len);
 		at = put_bytes(at, file->data, file->data_len);
 	}
+}
+
+int request_encode(const struct request_parts *parts, uint8_t **out, size_t *out_len,
+		   struct psb_error *err)
+{
+	size_t size = 0;
+	int error = request_size(parts, &size, err);
+	uint8_t *bytes;
+
+	if (error)
+		return error;
+	bytes = malloc(size);
+	if (!bytes)
+		return psb_fail(err, PSB_E_MEMORY, 0, "request: no memory for %zu bytes", size);
+	request_write(parts, bytes, size);
 	*out = bytes;
-	*out_len = (size_t)(at - bytes);
+	*out_len = size;
 	return 0;
 }

@@ -8,6 +8,8 @@
  */
 #include "keeper/python_layout.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,12 +37,12 @@ static int too_long(const char *path, struct psb_error *err)
 
 static int check_elf(const char *python, const char *real, struct psb_error *err)
 {
-	auto_file file = fopen(real, "rbe");
+	auto_fd fd = open(real, O_RDONLY | O_CLOEXEC);
 	char magic[4] = {0};
 
-	if (!file)
+	if (fd < 0)
 		return psb_fail(err, PSB_E_NOT_FOUND, errno, "python: cannot open %.300s", python);
-	if (fread(magic, 1, sizeof(magic), file) != sizeof(magic) ||
+	if (read(fd, magic, sizeof(magic)) != (ssize_t)sizeof(magic) ||
 	    memcmp(magic, "\177ELF", sizeof(magic)) != 0)
 		return psb_fail(
 			err, PSB_E_UNSUPPORTED, 0,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/task.h"
 #include "fixture.h"
 
 void *__real_malloc(size_t size);
@@ -31,9 +32,11 @@ static bool armed;
 static unsigned long countdown;
 static bool failed;
 static long alive;
+static unsigned long calls;
 
 static bool fails_now(void)
 {
+	calls++;
 	if (!armed || failed)
 		return false;
 	failed = countdown-- == 0;
@@ -219,6 +222,39 @@ static void every_allocation_may_fail(void **state)
 	assert_true(reported > n / 2);
 }
 
+static unsigned long calls_of_one(psb_sandbox *sandbox)
+{
+	unsigned long before = calls;
+
+	assert_int_equal(execute_all(sandbox), 0);
+	return calls - before;
+}
+
+/* The task with its request, options and frames is the last one's. */
+static void an_execution_uses_the_memory_of_the_last(void **state)
+{
+	psb_sandbox *sandbox = NULL;
+	unsigned long without;
+	unsigned long with;
+	long before;
+
+	(void)state;
+	fake_reset();
+	fake_scripts[0].steps = steps;
+	assert_int_equal(open_fake(only_a, &sandbox, NULL), 0);
+	(void)calls_of_one(sandbox);
+	before = alive;
+	with = calls_of_one(sandbox);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(calls_of_one(sandbox), with);
+	assert_int_equal(alive, before);
+	task_free(atomic_exchange(&sandbox->spare, NULL));
+	without = calls_of_one(sandbox);
+	assert_int_equal(alive, before);
+	assert_true(with + 5 <= without);
+	psb_close(sandbox);
+}
+
 static int describe(void)
 {
 	struct psb_options options;
@@ -260,6 +296,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(an_execution_uses_the_memory_of_the_last),
 		cmocka_unit_test(describing_a_policy_may_fail_anywhere),
 	};
 

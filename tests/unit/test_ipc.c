@@ -145,6 +145,50 @@ static void stray_is_bounded(void **state)
 	frame_decoder_free(decoder);
 }
 
+/* The memory of `data` is the decoder's, before and after. */
+static void expect_wiped(const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(data[i], 0);
+}
+
+static void a_cleared_decoder_is_as_new(void **state)
+{
+	static const uint8_t other[REQUEST_TOKEN_BYTES] = "fedcba9876543210";
+	struct frame_decoder *decoder;
+	const uint8_t *result;
+	const uint8_t *end;
+	struct buffer stream;
+	size_t result_len = 0;
+	size_t end_len = 0;
+	size_t len = 1;
+
+	(void)state;
+	build_messy(&stream);
+	decoder = decode(&stream, 100, stream.len);
+	result = frame_decoder_result(decoder, &result_len);
+	end = frame_decoder_end(decoder, &end_len);
+	assert_true(result_len > 0 && end_len > 0);
+	frame_decoder_clear(decoder);
+	expect_wiped(result, result_len);
+	expect_wiped(end, end_len);
+	frame_decoder_renew(decoder, other, 2);
+	assert_false(frame_decoder_ended(decoder));
+	/* The old token is none any more, and the new cap holds. */
+	assert_int_equal(frame_decoder_feed(decoder, stream.data, stream.len), 0);
+	assert_false(frame_decoder_ended(decoder));
+	(void)frame_decoder_result(decoder, &len);
+	assert_int_equal(len, 0);
+	for (size_t i = 0; i + REQUEST_TOKEN_BYTES <= stream.len; i++)
+		if (memcmp(stream.data + i, token, sizeof(token)) == 0)
+			memcpy(stream.data + i, other, sizeof(other));
+	assert_int_equal(frame_decoder_feed(decoder, stream.data, stream.len), 0);
+	assert_true(frame_decoder_ended(decoder));
+	assert_true(frame_decoder_result_over(decoder));
+	frame_decoder_free(decoder);
+	buffer_free(&stream);
+}
+
 static uint64_t get_u64(const uint8_t *at)
 {
 	uint64_t value = 0;
@@ -217,6 +261,7 @@ int main(void)
 		cmocka_unit_test(a_result_over_its_cap_is_not_kept),
 		cmocka_unit_test(a_stated_length_allocates_nothing),
 		cmocka_unit_test(stray_is_bounded),
+		cmocka_unit_test(a_cleared_decoder_is_as_new),
 		cmocka_unit_test(encodes_a_request),
 		cmocka_unit_test(refuses_what_is_too_large),
 	};
