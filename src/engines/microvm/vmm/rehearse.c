@@ -55,34 +55,24 @@ int rehearse(struct worker *worker)
 	return 0;
 }
 
-/* On a fault KVM also maps what is ready of the page's aligned group of this many. */
-#define GROUP_PAGES 8u
-
-static bool group_is_hot(const struct memory *memory, uint32_t first)
-{
-	return (memory->hot[first / 64] >> (first % 64) & ((1u << GROUP_PAGES) - 1)) != 0;
-}
-
-/* Whole groups; those apart by less than `gap` pages are one range. UINT32_MAX: there are more than
- * fit. */
+/* Pages apart by less than `gap` are one range. UINT32_MAX: there are more than fit. */
 static uint32_t list_ranges(const struct memory *memory, uint32_t gap,
 			    struct snapshot_range hot[SNAPSHOT_MAX_HOT])
 {
 	const uint32_t end = (uint32_t)(memory->file_end / GUEST_PAGE_BYTES);
 	uint32_t count = 0;
 
-	for (uint32_t page = GUEST_PROGRAM_BASE / GUEST_PAGE_BYTES; page < end;
-	     page += GROUP_PAGES) {
+	for (uint32_t page = GUEST_PROGRAM_BASE / GUEST_PAGE_BYTES; page < end; page++) {
 		struct snapshot_range *last = count > 0 ? &hot[count - 1] : NULL;
 
-		if (!group_is_hot(memory, page))
+		if (!bit_test(memory->hot, page))
 			continue;
 		if (last && page - (last->first + last->pages) < gap)
-			last->pages = page - last->first + GROUP_PAGES;
+			last->pages = page - last->first + 1;
 		else if (count == SNAPSHOT_MAX_HOT)
 			return UINT32_MAX;
 		else
-			hot[count++] = (struct snapshot_range){page, GROUP_PAGES};
+			hot[count++] = (struct snapshot_range){page, 1};
 	}
 	return count;
 }
