@@ -155,7 +155,7 @@ static int encode(const struct psb_sandbox *sandbox, struct job *job,
 		.files = files->items,
 		.file_count = files->count,
 	};
-	size_t size = 0;
+	size_t size;
 	int error;
 
 	memcpy(parts.token, job->token, sizeof(parts.token));
@@ -165,9 +165,9 @@ static int encode(const struct psb_sandbox *sandbox, struct job *job,
 		return psb_fail(err, error, 0, "request: its env and options are too large");
 	parts.options = buffer_text(&job->options);
 	parts.options_len = job->options.len;
-	error = request_size(&parts, &size, err);
-	if (error)
-		return error;
+	size = request_size(&parts, err);
+	if (size == 0)
+		return PSB_E_TOO_LARGE;
 	buffer_limit(&job->bytes, size);
 	if (buffer_reserve(&job->bytes, size))
 		return psb_fail(err, PSB_E_MEMORY, 0, "request: no memory for %zu bytes", size);

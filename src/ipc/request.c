@@ -68,17 +68,16 @@ static uint8_t *put_header(uint8_t *at, const struct request_parts *parts, uint6
 	return put_u64(at, 0);
 }
 
-int request_size(const struct request_parts *parts, size_t *out, struct psb_error *err)
+size_t request_size(const struct request_parts *parts, struct psb_error *err)
 {
 	uint64_t total = total_len(parts);
 
 	if (total == 0)
-		return psb_fail(err, PSB_E_TOO_LARGE, 0,
-				"request: source, inputs and files are over %llu MiB together or "
-				"over their own limits; pass less data",
-				(unsigned long long)(MAX_TOTAL_BYTES >> 20));
-	*out = (size_t)total;
-	return 0;
+		(void)psb_fail(err, PSB_E_TOO_LARGE, 0,
+			       "request: source, inputs and files are over %llu MiB together or "
+			       "over their own limits; pass less data",
+			       (unsigned long long)(MAX_TOTAL_BYTES >> 20));
+	return (size_t)total;
 }
 
 void request_write(const struct request_parts *parts, uint8_t *at, size_t size)
@@ -102,12 +101,11 @@ void request_write(const struct request_parts *parts, uint8_t *at, size_t size)
 int request_encode(const struct request_parts *parts, uint8_t **out, size_t *out_len,
 		   struct psb_error *err)
 {
-	size_t size = 0;
-	int error = request_size(parts, &size, err);
+	size_t size = request_size(parts, err);
 	uint8_t *bytes;
 
-	if (error)
-		return error;
+	if (size == 0)
+		return PSB_E_TOO_LARGE;
 	bytes = malloc(size);
 	if (!bytes)
 		return psb_fail(err, PSB_E_MEMORY, 0, "request: no memory for %zu bytes", size);

@@ -55,8 +55,8 @@ struct request_parts {
 	size_t file_count;
 };
 
-/* How long it gets. PSB_E_TOO_LARGE. */
-int request_size(const struct request_parts *parts, size_t *out, struct psb_error *err);
+/* How long it gets; 0 with PSB_E_TOO_LARGE in err. */
+size_t request_size(const struct request_parts *parts, struct psb_error *err);
 /* Fills all of the bytes that request_size() told. */
 void request_write(const struct request_parts *parts, uint8_t *at, size_t size);
 /* Both: allocates *out (free() it). PSB_E_TOO_LARGE, PSB_E_MEMORY. */
