@@ -15,15 +15,16 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/outcome_store.h"
 #include "core/utf8.h"
 #include "jail/jail.h"
 
 #define MAX_JSON_BYTES (UINT64_C(6) << 30)
 #define X32_CALL 0x40000000
 
-struct psb_outcome *outcome_new(const char *tag)
+struct psb_outcome *outcome_new(struct outcome_store *store, const char *tag)
 {
-	struct psb_outcome *outcome = calloc(1, sizeof(*outcome));
+	struct psb_outcome *outcome = outcome_store_take(store);
 
 	if (!outcome)
 		return NULL;
@@ -56,7 +57,7 @@ void psb_outcome_free(psb_outcome *outcome)
 	for (size_t i = 0; i < outcome->denied_count; i++)
 		free(outcome->denied[i].name);
 	buffer_free(&outcome->json_text);
-	free(outcome);
+	outcome_store_give(outcome);
 }
 
 void outcome_set_engine(struct psb_outcome *outcome, const struct plan *plan)

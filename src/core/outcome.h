@@ -68,10 +68,11 @@ struct psb_outcome {
 	size_t fallback_count;
 	struct buffer json_text;
 	struct buffer *json; /* json_text: made on the first wish, of an outcome that is const */
+	struct outcome_store *store; /* held; may be NULL */
 };
 
-/* NULL when out of memory. tag may be NULL. */
-struct psb_outcome *outcome_new(const char *tag);
+/* NULL when out of memory. tag may be NULL, store too. */
+struct psb_outcome *outcome_new(struct outcome_store *store, const char *tag);
 
 /* Copies what the plan says into the outcome. */
 void outcome_set_engine(struct psb_outcome *outcome, const struct plan *plan);

@@ -215,6 +215,7 @@ static struct psb_sandbox *new_sandbox(const struct engine_ops *const *engines)
 	atomic_init(&sandbox->cancels, 0);
 	atomic_init(&sandbox->waiters, NULL);
 	atomic_init(&sandbox->spare, NULL);
+	sandbox->outcomes = outcome_store_new();
 	TAILQ_INIT(&sandbox->queue);
 	TAILQ_INIT(&sandbox->running);
 	TAILQ_INIT(&sandbox->done);
@@ -367,6 +368,7 @@ void psb_close(psb_sandbox *sandbox)
 	watch_close(&sandbox->watch);
 	free_waiters(sandbox);
 	task_free(atomic_load(&sandbox->spare));
+	outcome_store_drop(sandbox->outcomes);
 	if (sandbox->owner == getpid())
 		logger_flush(&sandbox->logger);
 	logger_free(&sandbox->logger);

@@ -23,6 +23,7 @@
 #include "core/clock.h"
 #include "core/logger.h"
 #include "core/outcome.h"
+#include "core/outcome_store.h"
 #include "core/plan.h"
 #include "core/policy.h"
 #include "engines/engine.h"
@@ -75,6 +76,7 @@ struct psb_sandbox {
 	atomic_uint cancels;              /* how often psb_cancel_current() was called */
 	_Atomic(struct waiter *) waiters; /* only ever grows, at its head */
 	_Atomic(struct task *) spare;     /* cleared, for the next execution; NULL: none */
+	struct outcome_store *outcomes;   /* NULL: each has memory of its own */
 
 	struct policy policy;
 	struct psb_limits limits; /* complete */

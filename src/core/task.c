@@ -64,7 +64,7 @@ static int prepare(const struct psb_sandbox *sandbox, const struct psb_request *
 
 	if (error)
 		return error;
-	task->outcome = outcome_new(task->job.request.tag);
+	task->outcome = outcome_new(sandbox->outcomes, task->job.request.tag);
 	if (!task->outcome || run_init(&task->run, &task->job))
 		return psb_fail(err, PSB_E_MEMORY, 0, "execute: out of memory");
 	memcpy(task->outcome->id, task->job.id, sizeof(task->outcome->id));

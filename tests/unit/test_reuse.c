@@ -96,6 +96,41 @@ static void nothing_of_a_run_is_in_the_next(void **state)
 	psb_outcome_free(second);
 }
 
+static void an_outcome_s_memory_serves_the_next(void **state)
+{
+	psb_outcome *first = run(talkative, "secret = 1");
+	psb_outcome *also = run(talkative, "secret = 2");
+	const uintptr_t used = (uintptr_t)first;
+	psb_outcome *second;
+
+	(void)state;
+	psb_outcome_free(first);
+	second = run(silent, "x");
+	assert_int_equal((uintptr_t)second, used);
+	assert_int_equal(psb_outcome_status(second), PSB_UNKNOWN);
+	assert_null(strstr(psb_outcome_json(second, NULL), "ecret"));
+	/* They may outlive the sandbox, and are freed in any order. */
+	psb_close(sandbox);
+	sandbox = NULL;
+	assert_string_equal(psb_outcome_error_type(also), "Secret");
+	psb_outcome_free(second);
+	psb_outcome_free(also);
+}
+
+static void more_outcomes_than_are_kept(void **state)
+{
+	psb_outcome *many[12];
+
+	(void)state;
+	for (size_t i = 0; i < 12; i++)
+		many[i] = run(talkative, "x");
+	for (size_t i = 0; i < 12; i++)
+		psb_outcome_free(many[i]);
+	many[0] = run(silent, "x");
+	assert_null(psb_outcome_tag(many[0]));
+	psb_outcome_free(many[0]);
+}
+
 static void a_run_that_is_cut_off_ends_with_itself(void **state)
 {
 	static const struct fake_step cut[] = {{STEP_RAW, "01234567", 0, 0}, DONE};
@@ -196,6 +231,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(nothing_of_a_run_is_in_the_next),
+		T(an_outcome_s_memory_serves_the_next),
+		T(more_outcomes_than_are_kept),
 		T(a_run_that_is_cut_off_ends_with_itself),
 		T(what_is_kept_is_wiped),
 		T(what_is_large_is_not_kept),
