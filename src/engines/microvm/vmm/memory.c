@@ -7,6 +7,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
