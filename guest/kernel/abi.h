@@ -226,8 +226,8 @@ struct comm {
 	uint64_t memory_peak_bytes; /* beyond the snapshot */
 	uint64_t workspace_used_bytes;
 	struct trap_info trap;
-	/* Of the program, from its first segment to the first that it may write. Set once, at boot:
-	 * the snapshot's large pages within are read-only. */
+	/* Large pages that hold nothing but the program's read-only segments. Set once, at boot: in the
+	 * snapshot they are read-only. */
 	uint64_t text_start;
 	uint64_t text_end;
 };

@@ -183,6 +183,23 @@ static void test_files_are_mapped(void **state)
 	assert_int_equal(CALL(world, __NR_read, fd, shared, 5), -EFAULT);
 }
 
+static void test_text_stays_what_it_is(void **state)
+{
+	struct world *world = *state;
+	const uint32_t fixed = LX_MAP_PRIVATE | LX_MAP_ANONYMOUS | LX_MAP_FIXED;
+	int64_t text = CALL(world, __NR_mmap, 0, 3 * PAGE_BYTES, RW,
+			    LX_MAP_PRIVATE | LX_MAP_ANONYMOUS, -1, 0);
+
+	world->kernel.mm.text =
+		(struct extent){(uint64_t)text + PAGE_BYTES, (uint64_t)text + 2 * PAGE_BYTES};
+	assert_int_equal(CALL(world, __NR_mprotect, text, 2 * PAGE_BYTES, LX_PROT_READ), 0);
+	assert_int_equal(CALL(world, __NR_mprotect, text, 2 * PAGE_BYTES, RW), -EACCES);
+	assert_int_equal(CALL(world, __NR_mprotect, text, PAGE_BYTES, RW), 0);
+	assert_int_equal(CALL(world, __NR_mprotect, text + 2 * PAGE_BYTES, PAGE_BYTES, RW), 0);
+	assert_int_equal(CALL(world, __NR_mmap, text, 2 * PAGE_BYTES, RW, fixed, -1, 0), -ENOMEM);
+	assert_int_equal(CALL(world, __NR_mmap, text, PAGE_BYTES, RW, fixed, -1, 0), text);
+}
+
 static void test_shared_mapping_is_the_file(void **state)
 {
 	struct world *world = *state;
@@ -306,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_limit_gives_enomem, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_brk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_files_are_mapped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_text_stays_what_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shared_mapping_is_the_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_memory_is_efault, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_random_order, set_up, tear_down),

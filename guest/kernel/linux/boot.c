@@ -226,6 +226,19 @@ static bool strings_are_good(const struct boot_info *boot)
 	return ends == boot->argc + boot->envc && boot->strings[boot->string_bytes - 1] == 0;
 }
 
+/* Of a program at a fixed address: what the snapshot's tables will deny writing. */
+static struct extent large_pages_of_text(const struct program *program)
+{
+	struct extent text = {(program->text_start + LARGE_PAGE_BYTES - 1) &
+				      ~(LARGE_PAGE_BYTES - 1),
+			      program->text_end & ~(LARGE_PAGE_BYTES - 1)};
+
+	if (text.start < GUEST_PROGRAM_BASE || text.end > GUEST_KERNEL_BASE ||
+	    text.start >= text.end)
+		text.start = text.end = GUEST_PROGRAM_BASE;
+	return text;
+}
+
 int kernel_start_program(struct kernel *kernel)
 {
 	struct program program;
@@ -248,8 +261,9 @@ int kernel_start_program(struct kernel *kernel)
 	stack.at = (uint64_t)base + MAIN_STACK_BYTES;
 	fill_stack(kernel, &stack, &program);
 	kernel->main_stack = stack.at;
-	kernel->comm->text_start = program.text_start;
-	kernel->comm->text_end = program.text_end;
+	kernel->mm.text = large_pages_of_text(&program);
+	kernel->comm->text_start = kernel->mm.text.start;
+	kernel->comm->text_end = kernel->mm.text.end;
 	thread->regs = (struct guest_registers){
 		.rip = program.start,
 		.rsp = stack.at,

@@ -111,11 +111,18 @@ static int place_fixed(struct mm *mm, struct extent range, bool replace)
 	return areas_free(mm, range.start, range.end) ? 0 : -ENOMEM;
 }
 
-/* In the window only what its pages can do: memory is memory, code is code. */
-static int check_window(const struct mm *mm, struct extent range, uint32_t prot)
+static bool in_text(const struct mm *mm, struct extent range)
+{
+	return range.start < mm->text.end && range.end > mm->text.start;
+}
+
+/* Only what the pages can do: in the window memory is memory, code is code; text is no memory. */
+static int check_pages(const struct mm *mm, struct extent range, uint32_t prot)
 {
 	uint32_t can;
 
+	if (in_text(mm, range))
+		return -ENOMEM;
 	if (!mm_in_window(mm, range.start))
 		return 0;
 	can = window_prot(mm, range);
@@ -132,7 +139,7 @@ static int place(struct mm *mm, uint64_t hint, uint64_t bytes, uint32_t prot, ui
 	if (flags & (LX_MAP_FIXED | LX_MAP_FIXED_NOREPLACE)) {
 		error = range_of(mm, hint, bytes, range);
 		if (!error)
-			error = check_window(mm, *range, prot);
+			error = check_pages(mm, *range, prot);
 		return error ? error : place_fixed(mm, *range, !(flags & LX_MAP_FIXED_NOREPLACE));
 	}
 	if (bytes == 0)
@@ -241,8 +248,10 @@ static uint64_t extra_charge(const struct mm *mm, struct extent range)
 }
 
 /* The page tables stay as they are: code cannot be made writable, nor data code. */
-static bool window_refuses(const struct mm *mm, struct extent range, uint32_t prot)
+static bool pages_refuse(const struct mm *mm, struct extent range, uint32_t prot)
 {
+	if ((prot & LX_PROT_WRITE) && in_text(mm, range))
+		return true;
 	if (!mm_in_window(mm, range.start))
 		return false;
 	for (uint64_t i = areas_find(mm, range.start);
@@ -274,7 +283,7 @@ int mm_protect(struct mm *mm, uint64_t start, uint64_t bytes, uint32_t prot)
 		return -EINVAL;
 	if (!mm_is_mapped(mm, range.start, range.end - range.start))
 		return -ENOMEM;
-	if (window_refuses(mm, range, prot))
+	if (pages_refuse(mm, range, prot))
 		return -EACCES;
 	error = prot ? over_limit(mm, extra_charge(mm, range)) : 0;
 	if (!error)

@@ -47,6 +47,7 @@ struct mm {
 	uint64_t high;
 	struct extent window;   /* of libraries (mm_window.c); empty: there is none */
 	uint64_t window_memory; /* where its writable pages lie one after the other */
+	struct extent text;     /* of the program: no execution can write it; may be empty */
 	uint64_t map_base;      /* mappings go above, first fit */
 	uint64_t brk_start;
 	uint64_t brk_end;

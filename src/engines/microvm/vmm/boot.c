@@ -256,18 +256,16 @@ static uint64_t find_end(const struct memory *memory, int fd)
 	return end;
 }
 
-/* Whole large pages within what the guest's kernel says; snapshot_load() bounds it. */
+/* What the guest's kernel says; snapshot_load() bounds it, too. */
 static void protect_text(struct memory *memory, struct snapshot_header *header)
 {
 	struct comm comm;
 
 	header->text_start = header->text_end = GUEST_PROGRAM_BASE;
 	if (!memory_read(memory, GUEST_COMM, &comm, sizeof(comm)) ||
-	    comm.text_start < GUEST_PROGRAM_BASE || comm.text_end > GUEST_KERNEL_BASE)
-		return;
-	comm.text_start = (comm.text_start + CHUNK_BYTES - 1) & ~(CHUNK_BYTES - 1);
-	comm.text_end &= ~(CHUNK_BYTES - 1);
-	if (comm.text_start >= comm.text_end)
+	    comm.text_start < GUEST_PROGRAM_BASE || comm.text_end > GUEST_KERNEL_BASE ||
+	    comm.text_start >= comm.text_end ||
+	    (comm.text_start | comm.text_end) % CHUNK_BYTES != 0)
 		return;
 	header->text_start = comm.text_start;
 	header->text_end = comm.text_end;
