@@ -28,8 +28,10 @@ def plain(code):
     with tempfile.TemporaryDirectory() as place:
         main = Path(place) / "main.py"
         main.write_text(code)
-        done = subprocess.run([psbtest.PYTHON, "-B", main.name], cwd=place, stdin=subprocess.DEVNULL, timeout=60,
-                              env=psbtest.environment({"HOME": place}), capture_output=True, check=False)
+        # What a shell starts in the background ignores SIGINT; a guest never does.
+        done = subprocess.run(["/usr/bin/env", "--default-signal=INT", psbtest.PYTHON, "-B", main.name], cwd=place,
+                              stdin=subprocess.DEVNULL, timeout=60, env=psbtest.environment({"HOME": place}),
+                              capture_output=True, check=False)
         return done.returncode, *(text.decode().replace(str(main), "main.py") for text in (done.stdout, done.stderr))
 
 
