@@ -229,9 +229,9 @@ static bool strings_are_good(const struct boot_info *boot)
 /* Of a program at a fixed address: what the snapshot's tables will deny writing. */
 static struct extent large_pages_of_text(const struct program *program)
 {
-	struct extent text = {(program->text_start + LARGE_PAGE_BYTES - 1) &
-				      ~(LARGE_PAGE_BYTES - 1),
-			      program->text_end & ~(LARGE_PAGE_BYTES - 1)};
+	struct extent text = {(program->text_start + GUEST_LARGE_PAGE_BYTES - 1) &
+				      ~(GUEST_LARGE_PAGE_BYTES - 1),
+			      program->text_end & ~(GUEST_LARGE_PAGE_BYTES - 1)};
 
 	if (text.start < GUEST_PROGRAM_BASE || text.end > GUEST_KERNEL_BASE ||
 	    text.start >= text.end)

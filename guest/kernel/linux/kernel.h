@@ -20,7 +20,6 @@
 #define BLOCKED INT64_MIN /* not an errno: the scheduler goes to another thread */
 #define PREEMPT_NS UINT64_C(4000000)
 #define KERNEL_HEAP_BYTES (UINT64_C(8) << 20)
-#define LARGE_PAGE_BYTES (UINT64_C(2) << 20)
 #define RESTART                                                                                    \
 	512 /* -RESTART: interrupted, done again where the handler allows; never seen outside */
 

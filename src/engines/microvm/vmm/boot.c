@@ -32,8 +32,7 @@
 #define MAX_KERNEL_BYTES (8u << 20)
 #define MAX_SEGMENTS 8u
 #define XSAVE_LEGACY_BYTES 832u
-#define CHUNK_BYTES (UINT64_C(2) << 20) /* a large page */
-#define DENSE_PAGES 128u                /* of a chunk's 512: worth the disk of the rest */
+#define DENSE_PAGES 128u /* of the 512 of a large page: worth the disk of the rest */
 #define BOOT_END (GUEST_POOL_BASE + BOOT_POOL_BYTES)
 
 static int bad_kernel(struct psb_error *err)
@@ -250,9 +249,11 @@ static uint64_t find_end(const struct memory *memory, int fd)
 {
 	uint64_t end = written_end(fd, GUEST_PROGRAM_BASE);
 
-	end = end < memory->end ? (end + CHUNK_BYTES - 1) & ~(CHUNK_BYTES - 1) : memory->end;
-	while (end > GUEST_POOL_BASE && is_zero(memory->ram + end - CHUNK_BYTES, CHUNK_BYTES))
-		end -= CHUNK_BYTES;
+	end = end < memory->end ? (end + GUEST_LARGE_PAGE_BYTES - 1) & ~(GUEST_LARGE_PAGE_BYTES - 1)
+				: memory->end;
+	while (end > GUEST_POOL_BASE &&
+	       is_zero(memory->ram + end - GUEST_LARGE_PAGE_BYTES, GUEST_LARGE_PAGE_BYTES))
+		end -= GUEST_LARGE_PAGE_BYTES;
 	return end;
 }
 
@@ -265,7 +266,7 @@ static void protect_text(struct memory *memory, struct snapshot_header *header)
 	if (!memory_read(memory, GUEST_COMM, &comm, sizeof(comm)) ||
 	    comm.text_start < GUEST_PROGRAM_BASE || comm.text_end > GUEST_KERNEL_BASE ||
 	    comm.text_start >= comm.text_end ||
-	    (comm.text_start | comm.text_end) % CHUNK_BYTES != 0)
+	    (comm.text_start | comm.text_end) % GUEST_LARGE_PAGE_BYTES != 0)
 		return;
 	header->text_start = comm.text_start;
 	header->text_end = comm.text_end;
@@ -334,17 +335,17 @@ static int write_range(const struct boot *boot, const struct memory *memory, uin
 static int write_chunk(const struct boot *boot, const struct memory *memory, uint64_t start,
 		       struct psb_error *err)
 {
-	bool used[CHUNK_BYTES / GUEST_PAGE_BYTES];
+	bool used[GUEST_LARGE_PAGE_BYTES / GUEST_PAGE_BYTES];
 	size_t count = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < CHUNK_BYTES / GUEST_PAGE_BYTES; i++) {
+	for (size_t i = 0; i < GUEST_LARGE_PAGE_BYTES / GUEST_PAGE_BYTES; i++) {
 		used[i] = !is_zero(memory->ram + start + i * GUEST_PAGE_BYTES, GUEST_PAGE_BYTES);
 		count += used[i];
 	}
 	if (count >= DENSE_PAGES)
-		return write_range(boot, memory, start, CHUNK_BYTES, err);
-	for (size_t i = 0; rc == 0 && i < CHUNK_BYTES / GUEST_PAGE_BYTES; i++)
+		return write_range(boot, memory, start, GUEST_LARGE_PAGE_BYTES, err);
+	for (size_t i = 0; rc == 0 && i < GUEST_LARGE_PAGE_BYTES / GUEST_PAGE_BYTES; i++)
 		if (used[i])
 			rc = write_range(boot, memory, start + i * GUEST_PAGE_BYTES,
 					 GUEST_PAGE_BYTES, err);
@@ -361,7 +362,7 @@ static int write_memory(const struct boot *boot, const struct memory *memory, ui
 	if (ftruncate(boot->snapshot_fd, bytes) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "image: cannot make the snapshot: %s",
 				strerror(errno));
-	for (uint64_t at = GUEST_PROGRAM_BASE; rc == 0 && at < end; at += CHUNK_BYTES)
+	for (uint64_t at = GUEST_PROGRAM_BASE; rc == 0 && at < end; at += GUEST_LARGE_PAGE_BYTES)
 		rc = write_chunk(boot, memory, at, err);
 	return rc;
 }

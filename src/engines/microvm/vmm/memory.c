@@ -17,7 +17,6 @@
 #include "core/error.h"
 
 #define RAM_FLAGS (MAP_NORESERVE | MAP_FIXED)
-#define LARGE_BYTES (UINT64_C(2) << 20)
 
 static bool add_slot(struct memory *memory, uint64_t start, uint64_t end, bool read_only)
 {
@@ -50,17 +49,17 @@ static bool add_slots(struct memory *memory)
 /* At a multiple of the large page: only then can KVM map a large page of ours as one. */
 static uint8_t *reserve(uint64_t bytes)
 {
-	uint64_t room = bytes + LARGE_BYTES;
+	uint64_t room = bytes + GUEST_LARGE_PAGE_BYTES;
 	uint8_t *all =
 		mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint64_t skip;
 
 	if (all == MAP_FAILED)
 		return MAP_FAILED;
-	skip = -(uintptr_t)all % LARGE_BYTES;
+	skip = -(uintptr_t)all % GUEST_LARGE_PAGE_BYTES;
 	if (skip > 0)
 		(void)munmap(all, skip);
-	(void)munmap(all + skip + bytes, LARGE_BYTES - skip);
+	(void)munmap(all + skip + bytes, GUEST_LARGE_PAGE_BYTES - skip);
 	return all + skip;
 }
 
@@ -75,8 +74,6 @@ static int allocate(struct memory *memory, const struct memory_source *source,
 				  .text_end = source->text_end,
 				  .tracked = source->tracked,
 				  .file_end = source->file_end,
-				  .snapshot_fd = source->fd,
-				  .snapshot_offset = source->offset,
 				  .ram = MAP_FAILED,
 				  .image = MAP_FAILED};
 	memory->written = calloc(words, sizeof(uint64_t));

@@ -49,8 +49,6 @@ struct memory {
 	uint64_t hot_pages;
 	bool unshared;     /* snapshot and image are copies of our own, not mappings of files */
 	uint64_t file_end; /* snapshot: below it the file's pages, above it zeroes */
-	int snapshot_fd;
-	uint64_t snapshot_offset; /* of GUEST_PROGRAM_BASE in the file */
 };
 
 /* Memory for a machine to boot in: [GUEST_PROGRAM_BASE, end) shared with `fd` from its start. */

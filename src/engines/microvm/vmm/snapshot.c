@@ -61,7 +61,7 @@ static bool text_is_plausible(const struct snapshot_header *header)
 {
 	return header->text_start >= GUEST_PROGRAM_BASE && header->text_start <= header->text_end &&
 	       header->text_end <= GUEST_KERNEL_BASE &&
-	       (header->text_start | header->text_end) % (UINT64_C(1) << 21) == 0;
+	       (header->text_start | header->text_end) % GUEST_LARGE_PAGE_BYTES == 0;
 }
 
 static bool is_plausible(const struct snapshot_header *header)
@@ -72,7 +72,7 @@ static bool is_plausible(const struct snapshot_header *header)
 	       header->image_bytes > 0 && header->image_bytes <= GUEST_IMAGE_MAX_BYTES &&
 	       header->image_bytes % GUEST_PAGE_BYTES == 0 &&
 	       header->memory_end >= GUEST_POOL_BASE && header->memory_end < GUEST_POOL_MAX_END &&
-	       header->memory_end % (UINT64_C(1) << 21) == 0 && header->read_bytes > 0 &&
+	       header->memory_end % GUEST_LARGE_PAGE_BYTES == 0 && header->read_bytes > 0 &&
 	       header->features.count > 0 && header->features.count <= MACHINE_MAX_CPUID &&
 	       text_is_plausible(header) && hot_is_plausible(header) &&
 	       is_text(header->image_name, sizeof(header->image_name)) &&

@@ -48,7 +48,6 @@
 #define PTE_TABLE (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define PTE_LEAF (PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 
-#define LARGE_BYTES UINT64_C(0x200000)
 #define GIB UINT64_C(0x40000000)
 #define KERNEL_SELECTOR 0x10u
 #define TSS_SELECTOR 0x40u
@@ -61,8 +60,8 @@ static uint64_t table_address(uint32_t offset)
 
 static void fill_large(uint64_t *entries, uint64_t start, uint64_t end, uint64_t bits)
 {
-	for (uint64_t at = start; at < end; at += LARGE_BYTES)
-		entries[at / LARGE_BYTES] = at | bits | PTE_LEAF | PTE_LARGE;
+	for (uint64_t at = start; at < end; at += GUEST_LARGE_PAGE_BYTES)
+		entries[at / GUEST_LARGE_PAGE_BYTES] = at | bits | PTE_LEAF | PTE_LARGE;
 }
 
 /* Every 4 KiB page of the kernel's area: tables for ring 0, text read-only, data not executable. */
@@ -86,7 +85,8 @@ static void write_page_tables(uint8_t *base, uint64_t image_bytes, uint64_t text
 	uint64_t *pdpt = (uint64_t *)(void *)(base + PDPT_OFFSET);
 	uint64_t *ram = (uint64_t *)(void *)(base + PD_RAM_OFFSET);
 	uint64_t *image = (uint64_t *)(void *)(base + PD_IMAGE_OFFSET);
-	uint64_t image_end = (image_bytes + LARGE_BYTES - 1) & ~(LARGE_BYTES - 1);
+	uint64_t image_end =
+		(image_bytes + GUEST_LARGE_PAGE_BYTES - 1) & ~(GUEST_LARGE_PAGE_BYTES - 1);
 
 	pml4[0] = table_address(PDPT_OFFSET) | PTE_TABLE;
 	for (uint32_t i = 0; i < GUEST_POOL_MAX_END / GIB; i++)
@@ -96,15 +96,16 @@ static void write_page_tables(uint8_t *base, uint64_t image_bytes, uint64_t text
 			table_address(PD_IMAGE_OFFSET + i * GUEST_PAGE_BYTES) | PTE_TABLE;
 	fill_large(ram, GUEST_PROGRAM_BASE, GUEST_GUARD_BASE, PTE_WRITE);
 	fill_large(ram, GUEST_POOL_BASE, GUEST_POOL_MAX_END, PTE_WRITE);
-	for (uint32_t i = 0; i < GUEST_KERNEL_BYTES / LARGE_BYTES; i++)
-		ram[GUEST_KERNEL_BASE / LARGE_BYTES + i] =
+	for (uint32_t i = 0; i < GUEST_KERNEL_BYTES / GUEST_LARGE_PAGE_BYTES; i++)
+		ram[GUEST_KERNEL_BASE / GUEST_LARGE_PAGE_BYTES + i] =
 			table_address(PT_KERNEL_OFFSET + i * GUEST_PAGE_BYTES) | PTE_TABLE;
 	fill_kernel_pages((uint64_t *)(void *)(base + PT_KERNEL_OFFSET), text_end);
-	for (uint64_t at = 0; at < image_end; at += LARGE_BYTES)
-		image[at / LARGE_BYTES] = (GUEST_IMAGE_BASE + at) | PTE_LEAF | PTE_LARGE;
+	for (uint64_t at = 0; at < image_end; at += GUEST_LARGE_PAGE_BYTES)
+		image[at / GUEST_LARGE_PAGE_BYTES] = (GUEST_IMAGE_BASE + at) | PTE_LEAF | PTE_LARGE;
 }
 
-_Static_assert(PT_LIBRARY_OFFSET + GUEST_LIBRARY_MAX_BYTES / LARGE_BYTES * GUEST_PAGE_BYTES <=
+_Static_assert(PT_LIBRARY_OFFSET + GUEST_LIBRARY_MAX_BYTES / GUEST_LARGE_PAGE_BYTES *
+					   GUEST_PAGE_BYTES <=
 		       GUEST_BOOT_INFO_OFFSET,
 	       "no room for the library window's tables");
 _Static_assert(GUEST_LIBRARY_BASE % GIB == 0 && GUEST_LIBRARY_MAX_BYTES <= GIB,
@@ -128,7 +129,7 @@ static void write_library_tables(uint8_t *base, const struct image_libraries *li
 	uint64_t *entries = (uint64_t *)(void *)(base + PT_LIBRARY_OFFSET);
 
 	pdpt[GUEST_LIBRARY_BASE / GIB] = table_address(PD_LIBRARY_OFFSET) | PTE_TABLE;
-	for (uint32_t i = 0; i * LARGE_BYTES < libraries->bytes; i++)
+	for (uint32_t i = 0; i * GUEST_LARGE_PAGE_BYTES < libraries->bytes; i++)
 		directory[i] = table_address(PT_LIBRARY_OFFSET + i * GUEST_PAGE_BYTES) | PTE_TABLE;
 	for (uint32_t i = 0; i < libraries->part_count; i++)
 		fill_library_part(entries, &libraries->parts[i]);
@@ -142,8 +143,8 @@ void machine_protect_text(struct memory *memory, uint64_t start, uint64_t end)
 	if (!base)
 		return;
 	ram = (uint64_t *)(void *)(base + PD_RAM_OFFSET);
-	for (uint64_t at = start; at < end; at += LARGE_BYTES)
-		ram[at / LARGE_BYTES] &= ~(uint64_t)PTE_WRITE;
+	for (uint64_t at = start; at < end; at += GUEST_LARGE_PAGE_BYTES)
+		ram[at / GUEST_LARGE_PAGE_BYTES] &= ~(uint64_t)PTE_WRITE;
 }
 
 static void put16(uint8_t *at, uint64_t value)

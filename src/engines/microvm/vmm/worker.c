@@ -22,7 +22,6 @@
 
 #define INBOX_BYTES (1u << 17)
 #define SLACK_BYTES (UINT64_C(32) << 20)
-#define SLOT_ALIGN (UINT64_C(1) << 21)
 #define EVENT_TEXT_BYTES 390u
 
 static uint64_t memory_end(const struct snapshot *snapshot, const struct vm_limits *limits)
@@ -30,7 +29,7 @@ static uint64_t memory_end(const struct snapshot *snapshot, const struct vm_limi
 	uint64_t end = snapshot->header.memory_end + limits->memory_bytes +
 		       limits->workspace_bytes + SLACK_BYTES;
 
-	end = (end + SLOT_ALIGN - 1) & ~(SLOT_ALIGN - 1);
+	end = (end + GUEST_LARGE_PAGE_BYTES - 1) & ~(GUEST_LARGE_PAGE_BYTES - 1);
 	return end < GUEST_POOL_MAX_END ? end : GUEST_POOL_MAX_END;
 }
 
