@@ -38,11 +38,19 @@ static PyObject *room_for(PyObject *module, PyObject *args)
 	Py_RETURN_TRUE;
 }
 
+/* Sixty-four calls of a small function: without the call's ceremony they take a sixth. */
+static PyObject *call_with(PyObject *function, PyObject *argument)
+{
+	if (PyCFunction_Check(function) && PyCFunction_GetFlags(function) == METH_O)
+		return PyCFunction_GetFunction(function)(PyCFunction_GetSelf(function), argument);
+	return PyObject_CallFunctionObjArgs(function, argument, NULL);
+}
+
 /* Ignores the signal if it has a handler in Python. 0, or -1: exception. */
 static int ignore_handled(PyObject *getsignal, PyObject *set_signal, PyObject *ignore, long number)
 {
 	PyObject *boxed = PyLong_FromLong(number);
-	PyObject *handler = boxed ? PyObject_CallFunctionObjArgs(getsignal, boxed, NULL) : NULL;
+	PyObject *handler = boxed ? call_with(getsignal, boxed) : NULL;
 	PyObject *before = NULL;
 	int rc = handler ? 0 : -1;
 
@@ -87,7 +95,7 @@ static PyMethodDef methods[] = {
 	{"run", psb_run, METH_VARARGS, "Run the program; the hook for an uncaught exception."},
 	{"ignore_handled", ignore_all_handled, METH_VARARGS, "Ignore signals that have handlers."},
 	{"room_for", room_for, METH_VARARGS, "Is there address space for so many bytes?"},
-	{"expect", psb_expect, METH_VARARGS, "A part of the options that is known."},
+	{"expect", psb_expect, METH_VARARGS, "The import list to expect."},
 	{"guard", psb_guard, METH_VARARGS, "Judge imports from now on."},
 	{"unguard", psb_unguard, METH_VARARGS, "Judge no imports any more."},
 	{"__import__", (PyCFunction)(void (*)(void))psb_guard_import, METH_VARARGS | METH_KEYWORDS,

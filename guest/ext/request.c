@@ -125,26 +125,29 @@ static PyObject *take_json(uint64_t len, PyObject *revive)
 	return value;
 }
 
-static char *expected; /* the template's import list as the host writes it */
+static char *expected; /* the member of the options with that list */
 static size_t expected_len;
 
-/* expect(bytes): a part of the options that has been dealt with already; see take_options(). */
+/* expect(bytes) -> dict: the import list, as text, that requests are expected to bring. */
 PyObject *psb_expect(PyObject *module, PyObject *args)
 {
-	PyObject *bytes;
+	static const char key[] = "\"imports\":";
+	const char *text;
+	Py_ssize_t len;
 	char *copy;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "S", &bytes))
+	if (!PyArg_ParseTuple(args, "y#", &text, &len))
 		return NULL;
-	copy = malloc((size_t)PyBytes_Size(bytes));
+	copy = malloc(sizeof(key) + (size_t)len);
 	if (!copy)
 		return PyErr_NoMemory();
-	expected_len = (size_t)PyBytes_Size(bytes);
-	memcpy(copy, PyBytes_AsString(bytes), expected_len);
+	memcpy(copy, key, sizeof(key) - 1);
+	memcpy(copy + sizeof(key) - 1, text, (size_t)len + 1);
 	free(expected);
 	expected = copy;
-	Py_RETURN_NONE;
+	expected_len = sizeof(key) - 1 + (size_t)len;
+	return psb_decode(text, (size_t)len, NULL);
 }
 
 /* Reading a list of names and making a set of them takes longer than a small program. Where the

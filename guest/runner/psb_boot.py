@@ -55,7 +55,7 @@ def start(argv):
     preloads = [name for name in argv[1:2] and argv[1].split(',') if name]
     space = load('psb_run', fetch('psb_run'), names)
     machine = argv[3:4] == ['machine']
-    space['become_ready'](preloads, argv[2:3] == ['1'], machine, [] if machine else argv[3:6])
+    space['become_ready'](preloads, argv[2:3] == ['1'], machine, argv[4:5] if machine else argv[3:4])
     psb.run_between(space['begin'], space['raised'], space['end'], sys.settrace, sys.setprofile)
     return psb.run
 

@@ -90,14 +90,10 @@ def install(asking, imports):
         psb.guard(builtins, names, int(deny), decide)
 
 
-def expect(mode, listed, name):
-    """The list of the template's policy, installed before there is a request. One that has the same
-    says `true`; any other takes its place."""
-    imports = {'mode': mode, 'names': [entry for entry in listed.split(',') if entry],
-               'policy': name}
-    quoted = ','.join(f'"{entry}"' for entry in imports['names'])
-    psb.expect(f'"imports":{{"mode":"{mode}","names":[{quoted}],"policy":"{name}"}}'.encode())
-    install(None, imports)
+def expect(text):
+    """The list that requests are expected to bring, installed before there is one. A request with
+    the same says `true`; any other list takes its place."""
+    install(None, psb.expect(text.encode()))
 
 
 def judge_for(asking):

@@ -12,6 +12,8 @@ import sys
 modules = sys.modules
 machine = False  # in a virtual machine: one snapshot serves all executions
 program = None
+renewals = ()  # of a machine: what has to be renewed for each request
+first_main = modules.get('__main__')
 parts = {}
 run = globals()
 fetched = {}
@@ -113,25 +115,25 @@ def prepare(preloads, single, imports):
         for name in ('psb_errors', 'psb_values', 'psb_imports', 'psb_warm'):
             part(name)
         if imports:
-            part('psb_imports')['expect'](*imports)
+            part('psb_imports')['expect'](imports[0])
         gc.collect()
-        gc.freeze()
 
 
 def become_ready(preloads, single, in_machine, imports):
-    global machine, program
+    global machine, program, renewals
     machine = in_machine
     prepare(preloads, single, imports)
     if machine:  # the snapshot is taken where the request is read
         part('psb_warm')['warm'](modules)
-        program = Program()
+        renewals = part('psb_warm')['renewals'](modules)
+        program = Program(False)
         return
     slot = psb.serve(single)
     if preloads or not single:
         part('psb_warm')['reseed'](modules)
     if not single and not psb.is_scout() and not psb.is_populated():
         part('psb_warm')['warm'](modules)
-    program = Program()
+    program = Program(single)
     psb.ready(slot)
 
 
@@ -192,15 +194,10 @@ def make_environment(cwd):
                      'TMPDIR': temporary})
 
 
-def make_main(loader, inputs, filename):
+def make_main(loader, filename):
     module = ModuleType('__main__')
-    space = module.__dict__
-    space.update(__loader__=loader, __annotations__={},
-                 __builtins__=builtins, __file__=filename, __cached__=None)
-    for name, value in inputs.items():
-        if name not in space:
-            space[name] = value
-    space['inputs'] = inputs
+    module.__dict__.update(__loader__=loader, __annotations__={}, __builtins__=builtins,
+                           __file__=filename, __cached__=None)
     modules['__main__'] = module
     return module
 
@@ -215,7 +212,7 @@ class Program:
     """What is known of the program that runs; one per instance. All that does not depend on the
     request is made before it comes."""
 
-    def __init__(self):
+    def __init__(self, single):
         self.pid = posix.getpid()
         self.cwd = posix.getcwd()
         self.denied = []
@@ -226,31 +223,46 @@ class Program:
         self.has_result = False
         self.ballast = bytes(BALLAST_BYTES)  # given back to report on a MemoryError; never touched
         self.source = b''
-        self.main = None
         self.cap = 1 << 24
         self.filename = 'main.py'
         sys.path.insert(0, self.cwd)
+        sys.argv = [self.filename]
+        sys.orig_argv = [sys.executable, self.filename]
         sys.dont_write_bytecode = True
         make_environment(self.cwd)
+        if not single:
+            part('psb_imports')['judge_for'](self)
+        gc.freeze()  # what is made from here on is the program's, and goes when it ends
+        self.loader = SourceLoader(self.source, self.filename)
+        self.main = make_main(self.loader, self.filename)
 
     def accept(self, source, inputs, options, cap):
         if machine:
             self.pid = posix.getpid()  # another one than the snapshot's
-        self.source = source
+        self.source = self.loader._source = source
         self.cap = cap
-        self.filename = filename = options.get('filename') or 'main.py'
-        self.loader = SourceLoader(source, filename)
-        self.main = make_main(self.loader, inputs or {}, filename)
-        sys.argv = [filename]
-        sys.orig_argv = [sys.executable, filename]
+        filename = options.get('filename') or self.filename
+        if filename != self.filename:
+            self.rename(filename)
+        self.fill_main(inputs or {})
         env = options.get('env')
         if env:
             set_environment(env)
         imports = options.get('imports')
-        if imports is True:  # the template's own, which is installed
-            part('psb_imports')['judge_for'](self)
-        else:
+        if imports is not True:  # not the expected list, which is installed
             part('psb_imports')['install'](self, imports or {})
+
+    def rename(self, filename):
+        self.filename = self.loader._filename = self.main.__dict__['__file__'] = filename
+        sys.argv = [filename]
+        sys.orig_argv = [sys.executable, filename]
+
+    def fill_main(self, inputs):
+        space = self.main.__dict__
+        for name, value in inputs.items():
+            if name not in space:
+                space[name] = value
+        space['inputs'] = inputs
 
     def compile(self):
         """(code, names), or None when it is no program."""
@@ -400,9 +412,8 @@ def begin():
     except BaseException as exc:
         part('psb_errors')['not_begun'](exc)
         posix._exit(0)
-    if machine:
-        part('psb_warm')['reseed'](modules)
-    gc.freeze()  # what is made from here on is the program's, and goes when it ends
+    for renew in renewals:
+        renew(modules)
     program.accept(*request)
     return program.compile()
 

@@ -1,6 +1,6 @@
-# Entry of the inner runner: python -I -S psb_start.py PRELOADS SINGLE [MODE NAMES POLICY], the last
-# three of the template's import list. An interpreter compiles its script anew each time, so this one
-# is short; psb_boot.py goes on.
+# Entry of the inner runner: python -I -S psb_start.py PRELOADS SINGLE ["machine"] [IMPORTS], the last
+# the import list that requests are expected to bring. An interpreter compiles its script anew each
+# time, so this one is short; psb_boot.py goes on.
 import sys
 import _frozen_importlib_external as external
 sys.dont_write_bytecode = True

@@ -66,16 +66,30 @@ def reseed_tempfile(modules):
         module.tempdir = None
 
 
-def reseed(modules):
+def reseed_random(modules):
     module = modules.get('random')
     if module is not None:
         module.seed()
+
+
+def reseed_numpy(modules):
     module = modules.get('numpy.random')
     if module is not None:
         module.seed()
-    reseed_uuid(modules)
-    reseed_tempfile(modules)
-    reseed_openssl(modules)
+
+
+RENEWALS = (('random', reseed_random), ('numpy.random', reseed_numpy), ('uuid', reseed_uuid),
+            ('tempfile', reseed_tempfile), ('_ssl', reseed_openssl))
+
+
+def renewals(modules):
+    """What has to be done for the modules that are loaded by now."""
+    return [renew for name, renew in RENEWALS if modules.get(name) is not None]
+
+
+def reseed(modules):
+    for renew in renewals(modules):
+        renew(modules)
 
 
 def warm_numpy(numpy):

@@ -60,7 +60,7 @@ static void plan_init(const struct psb_sandbox *sandbox, const struct engine_ops
 	memcpy(plan->policy_name, sandbox->policy.name, sizeof(plan->policy_name));
 	memcpy(plan->policy_sha256, sandbox->policy.sha256, sizeof(plan->policy_sha256));
 	plan->import_mode = sandbox->policy.import_mode;
-	plan->import_list = sandbox->policy.import_list;
+	plan->imports = buffer_text(&sandbox->imports_text);
 	plan->python = sandbox->python;
 	plan->preload = sandbox->preload;
 	plan->libexec = sandbox->libexec;
@@ -229,6 +229,7 @@ static int open_candidate(struct psb_sandbox *sandbox, const struct candidate *c
 	if (error)
 		return error;
 	sandbox->plan = candidate->plan;
+	place_learn(&sandbox->place);
 	error = candidate->ops->template_open(&sandbox->plan, &sandbox->tmpl, err);
 	if (error)
 		return error;

@@ -99,6 +99,15 @@ static size_t gather(const struct psb_sandbox *sandbox, const struct task *task,
 	return count;
 }
 
+/* It takes longer: its guest need not stay beside us. */
+static void let_go(struct psb_sandbox *sandbox, struct task *task)
+{
+	if (task->state != TASK_RUNNING || !task->stay_until_us || clock_us() < task->stay_until_us)
+		return;
+	task->stay_until_us = 0;
+	place_anywhere(&sandbox->place, task->ops->process(task->run.instance));
+}
+
 static void wait_for_news(struct psb_sandbox *sandbox, struct task *task)
 {
 	struct pollfd fds[ENGINE_MAX_POLLFDS + 3];
@@ -107,7 +116,7 @@ static void wait_for_news(struct psb_sandbox *sandbox, struct task *task)
 	const struct engine_ops *ops = task->state == TASK_QUEUED ? sandbox->ops : task->ops;
 	struct waiting waiting = {.fds = fds,
 				  .until_us = wait_until(task, others_busy),
-				  .look = ops && ops->look_first,
+				  .stay_until_us = task->stay_until_us,
 				  .unlocked = task_has_unshown(task) ? show : NULL,
 				  .context = task};
 
@@ -128,6 +137,7 @@ static void run_task(struct psb_sandbox *sandbox, struct task *task)
 		if (task->state == TASK_DONE)
 			break;
 		refill(sandbox);
+		let_go(sandbox, task);
 		wait_for_news(sandbox, task);
 	}
 	task->waiter->taken = false;

@@ -135,10 +135,6 @@ static int write_options(const struct psb_sandbox *sandbox, const struct job *jo
 	policy_write_env(&writer, &sandbox->policy, request->env);
 	json_key(&writer, "imports");
 	json_put_raw(&writer, buffer_text(&sandbox->imports_text), sandbox->imports_text.len);
-	json_key(&writer, "memory_bytes");
-	json_put_uint(&writer, job->limits.memory_bytes);
-	json_key(&writer, "preloaded");
-	json_put_list(&writer, sandbox->preload);
 	json_close(&writer, '}');
 	return writer.error;
 }

@@ -60,7 +60,7 @@ struct plan {
 	char policy_name[64];
 	char policy_sha256[65];
 	enum import_mode import_mode;
-	char *import_list;       /* owned; comma-separated dotted names */
+	const char *imports;     /* the list as JSON text, as each request brings it */
 	char *python;            /* owned; absolute path */
 	char *preload;           /* owned; comma-separated, may be "" */
 	char *libexec;           /* owned */

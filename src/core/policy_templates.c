@@ -5,15 +5,10 @@
  * The deny list names modules that a program has no use for inside the cage: they would fail on
  * the kernel's wall anyway; the list makes the failure an ImportError with a reason.
  */
+#include "core/default_imports.h"
 #include "core/policy.h"
 
 #include <stddef.h>
-
-#define DENY_LIST                                                                                  \
-	"\"subprocess\",\"_posixsubprocess\",\"socket\",\"_socket\",\"socketserver\",\"ssl\","     \
-	"\"_ssl\",\"ctypes\",\"_ctypes\",\"cffi\",\"_cffi_backend\",\"multiprocessing\","          \
-	"\"_multiprocessing\",\"pty\",\"http\",\"urllib.request\",\"ftplib\",\"smtplib\","         \
-	"\"poplib\",\"imaplib\",\"telnetlib\",\"nntplib\",\"xmlrpc\",\"webbrowser\""
 
 #define DATA_LIST                                                                                  \
 	"\"__future__\",\"abc\",\"argparse\",\"array\",\"ast\",\"asyncio\",\"base64\","            \
@@ -55,7 +50,8 @@ static const struct {
 	const char *text;
 } templates[] = {
 	{"default",
-	 "{\"name\":\"default\",\"imports\":{\"mode\":\"deny\",\"names\":[" DENY_LIST "]}}"},
+	 "{\"name\":\"default\",\"imports\":{\"mode\":\"deny\",\"names\":[" DEFAULT_DENY_LIST
+	 "]}}"},
 	{"data-science",
 	 "{\"name\":\"data-science\",\"imports\":{\"mode\":\"allow\",\"names\":[" DATA_LIST "]}}"},
 	{"documents",
@@ -67,7 +63,7 @@ static const struct {
 		   "\"memory_bytes\":268435456,\"stdout_bytes\":262144,\"stderr_bytes\":262144,"
 		   "\"result_bytes\":1048576,\"workspace_bytes\":16777216,\"workspace_files\":128,"
 		   "\"open_files\":64,\"processes\":16},"
-		   "\"imports\":{\"mode\":\"deny\",\"names\":[" DENY_LIST "]},"
+		   "\"imports\":{\"mode\":\"deny\",\"names\":[" DEFAULT_DENY_LIST "]},"
 		   "\"files\":{\"max_inputs\":16},\"environment\":{\"allow\":[]},\"require\":6}"},
 };
 

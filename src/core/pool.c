@@ -19,10 +19,18 @@ static void pool_remove(struct psb_sandbox *sandbox, size_t index)
 		(sandbox->pool_count - index) * sizeof(sandbox->pool[0]));
 }
 
+/* Beside a run that was placed here it would be in the way. */
 static void recycle_spent(struct psb_sandbox *sandbox)
 {
-	while (sandbox->spent_count > 0)
-		sandbox->ops->recycle(sandbox->spent[--sandbox->spent_count]);
+	const struct engine_ops *ops = sandbox->ops;
+
+	while (sandbox->spent_count > 0) {
+		struct engine_instance *instance = sandbox->spent[--sandbox->spent_count];
+
+		if (sandbox->running_count > 0 && ops->process)
+			place_elsewhere(&sandbox->place, ops->process(instance));
+		ops->recycle(instance);
+	}
 }
 
 void pool_spend(struct psb_sandbox *sandbox, struct engine_instance *instance)
@@ -48,18 +56,35 @@ size_t pool_ready(const struct psb_sandbox *sandbox)
 	return ready;
 }
 
-struct engine_instance *pool_take(struct psb_sandbox *sandbox)
+/* The first ready one, or one that is held to this processor. */
+static size_t find_ready(const struct psb_sandbox *sandbox)
 {
-	for (size_t i = 0; i < sandbox->pool_count; i++) {
+	const struct engine_ops *ops = sandbox->ops;
+	size_t found = sandbox->pool_count;
+
+	for (size_t i = sandbox->pool_count; i-- > 0;) {
 		struct engine_instance *instance = sandbox->pool[i];
 
-		if (sandbox->ops->state(instance) != INSTANCE_READY)
+		if (ops->state(instance) != INSTANCE_READY)
 			continue;
-		pool_remove(sandbox, i);
-		sandbox->proven = true;
-		return instance;
+		found = i;
+		if (ops->process && place_is_here(ops->process(instance)))
+			break;
 	}
-	return NULL;
+	return found;
+}
+
+struct engine_instance *pool_take(struct psb_sandbox *sandbox)
+{
+	size_t index = find_ready(sandbox);
+	struct engine_instance *instance;
+
+	if (index == sandbox->pool_count)
+		return NULL;
+	instance = sandbox->pool[index];
+	pool_remove(sandbox, index);
+	sandbox->proven = true;
+	return instance;
 }
 
 int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
@@ -70,7 +95,8 @@ int pool_fill(struct psb_sandbox *sandbox, struct psb_error *err)
 	sandbox->refill_due = false;
 	while (sandbox->pool_count < wanted) {
 		struct engine_instance *instance = NULL;
-		int error = sandbox->ops->prepare(sandbox->tmpl, &instance, err);
+		int error = sandbox->ops->prepare(sandbox->tmpl, place_next(&sandbox->place),
+						  &instance, err);
 
 		if (error == PSB_E_BUSY)
 			return 0; /* no room yet: recycled ones are still being cleaned up */

@@ -24,6 +24,7 @@
 #include "core/logger.h"
 #include "core/outcome.h"
 #include "core/outcome_store.h"
+#include "core/place.h"
 #include "core/plan.h"
 #include "core/policy.h"
 #include "engines/engine.h"
@@ -45,10 +46,6 @@ struct waiter {
 	bool asleep;
 	bool rung;
 	bool warming; /* psb_warm(): wake it when more instances are ready */
-	/* Whether to look a while before sleeping, see wait.c. */
-	bool one_processor;
-	uint8_t misses;
-	uint8_t skipped;
 };
 
 /* The host's descriptor and what is behind it (watch.c). All -1 until the first asynchronous
@@ -122,11 +119,13 @@ struct psb_sandbox {
 	const struct engine_ops *ops; /* NULL: no engine is open */
 	struct plan plan;
 	struct engine_template *tmpl;
+	struct place place; /* of its processes */
 	struct engine_instance *pool[SANDBOX_MAX_POOL];
 	size_t pool_count;
 	struct engine_instance *spent[SANDBOX_MAX_POOL]; /* ended; to be recycled */
 	size_t spent_count;
 	bool refill_due;        /* a synchronous call left the refill to the next one */
+	uint64_t left_us;       /* when the last run was over */
 	uint32_t pool_failures; /* in a row, before READY */
 	char pool_failure[400]; /* why the last one failed; "" if unknown */
 	struct outcome_fallback fallback[OUTCOME_MAX_FALLBACKS];
@@ -161,7 +160,7 @@ struct waiting {
 	struct pollfd *fds;
 	size_t count;
 	uint64_t until_us;
-	bool look; /* before sleeping */
+	uint64_t stay_until_us; /* on this processor; 0: no need to */
 	void (*unlocked)(void *context);
 	void *context;
 };

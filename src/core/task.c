@@ -186,6 +186,7 @@ static void leave(struct psb_sandbox *sandbox, struct task *task)
 	}
 	pool_spend(sandbox, instance);
 	sandbox->refill_due = true;
+	sandbox->left_us = clock_us();
 	if (!sandbox->single_use && !may_refill_later(sandbox, task) && pool_fill(sandbox, &reason))
 		choose_drop(sandbox, reason.message);
 }
@@ -225,6 +226,9 @@ void task_drive(struct psb_sandbox *sandbox, struct task *task)
 			return;
 		}
 		run_finish(&task->run);
+		if (task->stay_until_us)
+			place_judge(&sandbox->place, task->run.evidence.wall_us,
+				    task->run.evidence.cpu_us);
 		task->state = TASK_COLLECTING;
 		task->collect_until_us = clock_us() + COLLECT_WAIT_US;
 		watch_forget_task(sandbox, task);

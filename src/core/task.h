@@ -39,7 +39,8 @@ struct task {
 	uint64_t queued_us;
 	uint64_t queue_until_us; /* 0: as long as it takes */
 	uint64_t collect_until_us;
-	unsigned starts; /* that failed */
+	uint64_t stay_until_us; /* the answer is expected on the caller's processor; 0: is not */
+	unsigned starts;        /* that failed */
 	int workspace_fd;
 	size_t shown[2]; /* output handed to the callback */
 	struct watched watched[ENGINE_MAX_POLLFDS];

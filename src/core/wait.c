@@ -2,14 +2,9 @@
  * The lock, and how threads sleep without it. Whoever is in the library takes in news for all; on
  * its way out it wakes those whom the news concern. A sleeping thread has an eventfd of its own, so
  * that waking one does not wake all.
- *
- * To wake a thread of another, idle processor takes as long as a tiny execution. So, for an engine
- * whose guests run on another one, a thread looks for a while before it sleeps, as long as that has
- * lately paid; otherwise it only tries now and then.
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -17,10 +12,6 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/task.h"
-
-#define LOOK_US 200u
-#define MOST_MISSES 3u
-#define RETRY_AFTER 32u
 
 int sandbox_check_owner(const struct psb_sandbox *sandbox, struct psb_error *err)
 {
@@ -76,14 +67,6 @@ void sandbox_unlock(struct psb_sandbox *sandbox)
 	logger_flush(&sandbox->logger);
 }
 
-static bool has_one_processor(void)
-{
-	cpu_set_t allowed;
-
-	/* It fails where there are more than the set can name. */
-	return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 && CPU_COUNT(&allowed) < 2;
-}
-
 static int new_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct psb_error *err)
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
@@ -98,8 +81,6 @@ static int new_waiter(struct psb_sandbox *sandbox, struct waiter **out, struct p
 		return psb_fail(err, PSB_E_SYSTEM, saved, "sandbox: eventfd");
 	}
 	waiter->taken = true;
-	waiter->one_processor = has_one_processor();
-	waiter->misses = MOST_MISSES; /* a machine's start, which comes first, takes longer */
 	waiter->next = atomic_load(&sandbox->waiters);
 	atomic_store(&sandbox->waiters, waiter);
 	*out = waiter;
@@ -127,31 +108,6 @@ void waiter_ring(struct waiter *waiter)
 	(void)eventfd_write(waiter->fd, 1);
 }
 
-static bool looking_pays(struct waiter *waiter)
-{
-	if (waiter->one_processor)
-		return false;
-	if (waiter->misses < MOST_MISSES)
-		return true;
-	waiter->skipped = (uint8_t)((waiter->skipped + 1) % RETRY_AFTER);
-	return waiter->skipped == 0;
-}
-
-static bool look(struct waiter *waiter, struct pollfd *fds, size_t count)
-{
-	uint64_t end = clock_us() + LOOK_US;
-
-	do {
-		if (poll(fds, count, 0) > 0) {
-			waiter->misses = 0;
-			return true;
-		}
-	} while (clock_us() < end);
-	if (waiter->misses < MOST_MISSES)
-		waiter->misses++;
-	return false;
-}
-
 static void poll_until(struct pollfd *fds, size_t count, uint64_t until_us)
 {
 	uint64_t now = clock_us();
@@ -161,6 +117,21 @@ static void poll_until(struct pollfd *fds, size_t count, uint64_t until_us)
 		return;
 	for (size_t i = 0; i < count; i++)
 		fds[i].revents = 0;
+}
+
+/* The first moment on this processor, the rest wherever there is room. */
+static void poll_in_place(const struct waiting *what, size_t count)
+{
+	bool stays = clock_us() < what->stay_until_us;
+	struct place_stay stay;
+
+	if (!stays || !place_stay(&stay)) {
+		poll_until(what->fds, count, what->until_us);
+		return;
+	}
+	poll_until(what->fds, count,
+		   what->stay_until_us < what->until_us ? what->stay_until_us : what->until_us);
+	place_leave(&stay);
 }
 
 void sandbox_wait(struct psb_sandbox *sandbox, struct waiter *waiter, const struct waiting *what)
@@ -173,8 +144,7 @@ void sandbox_wait(struct psb_sandbox *sandbox, struct waiter *waiter, const stru
 	sandbox_unlock(sandbox);
 	if (what->unlocked)
 		what->unlocked(what->context);
-	if (!what->look || !looking_pays(waiter) || !look(waiter, what->fds, what->count + 1))
-		poll_until(what->fds, what->count + 1, what->until_us);
+	poll_in_place(what, what->count + 1);
 	sandbox_relock(sandbox);
 	waiter->asleep = false;
 	if (own->revents || waiter->rung)

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "core/evidence.h"
+#include "core/place.h"
 #include "core/plan.h"
 #include "pysandbox.h"
 
@@ -63,8 +64,7 @@ struct engine_instance;
 
 struct engine_ops {
 	const char *name;
-	bool look_first; /* a guest answers from another processor, in about the time of a wake-up */
-	int level_most;  /* no host lets it reach more; 0: that is not known */
+	int level_most; /* no host lets it reach more; 0: that is not known */
 	/* Can it run here, and how well? Never fails: `missing` says what is wrong. `forced_rung`
 	 * may be NULL. */
 	void (*probe)(const char *forced_rung, struct engine_probe *out);
@@ -84,9 +84,12 @@ struct engine_ops {
 	 * each piece of news that turn() took in; NULL: nothing new. An engine that tells is given
 	 * the time that it takes. May be NULL. */
 	const char *(*progress)(struct engine_template *tmpl);
-	int (*prepare)(struct engine_template *tmpl, struct engine_instance **out,
+	/* `processor`: where it will be started from, as far as that is known; else -1. */
+	int (*prepare)(struct engine_template *tmpl, int processor, struct engine_instance **out,
 		       struct psb_error *err);
 	enum instance_state (*state)(const struct engine_instance *instance);
+	/* The process that start() will wake; the engine's. May be NULL. */
+	struct placed *(*process)(struct engine_instance *instance);
 	/* Begins the request. `request` is the encoded byte string of src/ipc/request.h and must
 	 * stay valid until the instance has ended. From here on code may have run; an error means
 	 * that not one byte was sent. */

@@ -14,8 +14,8 @@
  *  64  source, inputs (JSON object text or empty), options (JSON object text), then per file:
  *      u32 name_len, u32 reserved, u64 data_len, name, data
  *
- * options JSON: {"filename": str, "env": {str: str}, "imports": {"mode": "deny"|"allow"|"off",
- * "names": [str], "policy": str}, "memory_bytes": int, "preloaded": [str]}
+ * options JSON: {"filename": str, "keep_source": bool, "env": {str: str}, "imports": {"mode":
+ * "deny"|"allow"|"off", "names": [str], "policy": str}}
  *
  * The host writes it; the guest (untrusted, but still ours) reads it. The token is no secret from a
  * guest that owns its interpreter: it lets the host find true frames between bytes that a program

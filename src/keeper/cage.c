@@ -222,19 +222,12 @@ static void exec_python(const struct keeper *keeper, struct jail_fault *fault)
 	/* psb_start.py, told where it would have been. */
 	static const char start[] = "import sys\n__file__ = sys.argv.pop(1)\n";
 	char code[sizeof(start) + sizeof(runner_start)];
-	bool listed = !config->single_use && config->import_mode[0];
-	const char *argv[] = {argv0,
-			      "-I",
-			      "-S",
-			      "-B",
-			      "-c",
-			      code,
-			      script,
-			      config->preload,
-			      single,
-			      listed ? config->import_mode : NULL,
-			      config->import_names,
-			      config->policy_name,
+	bool listed = !config->single_use && config->imports[0];
+	const char *argv[] = {argv0,  "-I",
+			      "-S",   "-B",
+			      "-c",   code,
+			      script, config->preload,
+			      single, listed ? config->imports : NULL,
 			      NULL};
 	const char *env[] = {"LANG=C.UTF-8",
 			     "MALLOC_ARENA_MAX=1",

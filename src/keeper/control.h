@@ -62,9 +62,7 @@ struct keeper_config {
 	char python_version[16];
 	char libexec[512];
 	char preload[1024];
-	char import_mode[8];     /* "deny", "allow" or "" for none or one that has no room here */
-	char import_names[4096]; /* with commas: installed ahead, so that a request need not */
-	char policy_name[64];
+	char imports[4608];     /* JSON, as requests bring it: installed ahead; "": not known */
 	char spare_env[2][128]; /* "NAME=value" passed on to the interpreter, or "" */
 };
 
@@ -84,6 +82,7 @@ struct host_message {
 	uint32_t type;
 	uint32_t slot;
 	uint32_t generation; /* of HOST_PREPARE: echoed in all answers about this instance */
+	int32_t processor;   /* of HOST_PREPARE: where it will be started from, or -1 */
 	uint32_t release;    /* of HOST_FINISH: 1 if this is the HOST_RELEASE as well */
 	uint64_t start_us;   /* of HOST_STOP and HOST_FINISH: CLOCK_MONOTONIC before the request's
 			    * first byte */

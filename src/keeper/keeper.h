@@ -76,9 +76,10 @@ struct keeper {
 	char workspace_root[64]; /* rungs C and D */
 	char output[2048];
 	size_t output_len;
-	cpu_set_t processors;                   /* those we may run on */
-	int starts_fd;                          /* epoll over start_timers */
-	int start_timers[KEEPER_MAX_SLOTS];     /* shared with the host; -1: none yet */
+	cpu_set_t processors;               /* those we may run on */
+	int starts_fd;                      /* epoll over start_timers */
+	int birthplaces[KEEPER_MAX_SLOTS];  /* processors for instances to get ready on, or -1 */
+	int start_timers[KEEPER_MAX_SLOTS]; /* shared with the host; -1: none yet */
 	bool counters_shared[KEEPER_MAX_SLOTS]; /* the host has the slot's counters */
 	uint64_t armed_us;                      /* what timer_fd is set to, 0 = off */
 	struct cgroup_tree cgroups;

@@ -45,6 +45,7 @@ static void on_host_message(struct keeper *keeper, const struct host_message *me
 		slot_begin(keeper, &keeper->slots[index], message->start_us);
 	switch (message->type) {
 	case HOST_PREPARE:
+		keeper->birthplaces[index] = message->processor;
 		slot_prepare(keeper, index, message->generation, fds);
 		memset(fds, -1, HOST_FDS * sizeof(int)); /* taken */
 		break;

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,44 +29,15 @@
 static const char sample_source[] = "print('text')\nresult = sum(range(10))\n";
 #define SAMPLE_OPTIONS_BYTES 8192u
 
-struct text {
-	char *data;
-	size_t len;
-	size_t room;
-};
-
-/* What has no room is left out: the sample is then no request, and there is no hot set. */
-__attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
+/* As the host will write them, import list included. Gives their length. */
+static size_t write_options(const struct keeper_config *config, char *out, size_t room)
 {
-	va_list ap;
-	int n;
+	int n = snprintf(
+		out, room,
+		"{\"filename\":\"main.py\",\"keep_source\":false,\"env\":{},\"imports\":%s}",
+		config->imports[0] ? config->imports : "{\"mode\":\"off\"}");
 
-	va_start(ap, format);
-	n = vsnprintf(text->data + text->len, text->room - text->len, format, ap);
-	va_end(ap);
-	if (n > 0 && (size_t)n < text->room - text->len)
-		text->len += (size_t)n;
-}
-
-/* As the host will write them, import list included. */
-static void write_options(const struct keeper_config *config, struct text *out)
-{
-	const char *name = config->import_names;
-	const char *between = "";
-
-	add(out, "{\"filename\":\"main.py\",\"keep_source\":false,\"env\":{},");
-	add(out, "\"imports\":{\"mode\":\"%s\",\"names\":[",
-	    config->import_mode[0] ? config->import_mode : "off");
-	while (*name) {
-		size_t len = strcspn(name, ",");
-
-		if (len > 0)
-			add(out, "%s\"%.*s\"", between, (int)len, name);
-		between = ",";
-		name += len + (name[len] == ',');
-	}
-	add(out, "],\"policy\":\"%s\"},", config->policy_name);
-	add(out, "\"memory_bytes\":268435456,\"preloaded\":[]}");
+	return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
 static int make_pipes(struct scout *scout, int guest[4])
@@ -117,19 +87,17 @@ bool scout_begin(struct keeper *keeper)
 
 static int send_sample(const struct keeper_config *config, int fd)
 {
-	char data[SAMPLE_OPTIONS_BYTES];
-	struct text options = {.data = data, .room = sizeof(data)};
+	char options[SAMPLE_OPTIONS_BYTES];
 	struct request_parts parts = {
 		.source = sample_source,
 		.source_len = sizeof(sample_source) - 1,
-		.options = data,
+		.options = options,
+		.options_len = write_options(config, options, sizeof(options)),
 		.result_bytes = 1u << 20,
 	};
 	auto_free uint8_t *bytes = NULL;
 	size_t len = 0;
 
-	write_options(config, &options);
-	parts.options_len = options.len;
 	if (request_encode(&parts, &bytes, &len, NULL) < 0)
 		return -ENOMEM;
 	/* Smaller than a pipe holds: it does not block. */

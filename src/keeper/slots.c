@@ -210,6 +210,22 @@ void slots_first_seen(struct keeper *keeper)
 		slot_ready(keeper, 0);
 }
 
+/* What it touches while it gets ready is then in the caches of the processor that will run it. The host
+ * lets it go anywhere when it has been woken there. */
+static void set_birthplace(const struct keeper *keeper, uint32_t index)
+{
+	const struct slot *slot = &keeper->slots[index];
+	int processor = keeper->birthplaces[index];
+	cpu_set_t only;
+
+	if (slot->scout || processor < 0 || processor >= CPU_SETSIZE ||
+	    !CPU_ISSET((size_t)processor, &keeper->processors))
+		return;
+	CPU_ZERO(&only);
+	CPU_SET((size_t)processor, &only);
+	(void)sched_setaffinity(slot->guest_pid, sizeof(only), &only);
+}
+
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -222,6 +238,7 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 	}
 	slot->guest_pid = pid;
 	slot->workspace_fd = workspace_fd;
+	set_birthplace(keeper, index);
 	if (slot->scout)
 		scout_hello(keeper);
 	if (pid == keeper->zygote_pid)

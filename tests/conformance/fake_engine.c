@@ -182,12 +182,13 @@ static const char *fake_progress(struct engine_template *tmpl)
 	return text;
 }
 
-static int fake_prepare(struct engine_template *tmpl, struct engine_instance **out,
+static int fake_prepare(struct engine_template *tmpl, int processor, struct engine_instance **out,
 			struct psb_error *err)
 {
 	struct engine_instance *instance;
 	int slot = 0;
 
+	(void)processor;
 	if (fails(tmpl->index, FAKE_NO_PREPARE))
 		return psb_fail(err, PSB_E_ENGINE, 0, "fake: cannot prepare");
 	while (slot < MAX_INSTANCES && tmpl->instances[slot])

@@ -148,7 +148,7 @@ class Process:
 
 class GuestCase(unittest.TestCase):
     python = '/usr/bin/python3'
-    template = ()  # mode, names and policy of an import list that is known before the request
+    template = ()  # an import list that is known before the request, as JSON text
 
     @classmethod
     def setUpClass(cls):

@@ -1,4 +1,5 @@
 """Import lists are judged by who asks."""
+import json
 import unittest
 
 from harness import GuestCase
@@ -91,9 +92,14 @@ class Imports(GuestCase):
                          options=DENY)
 
 
+def known(options):
+    """A template's list, written as in a request."""
+    return (json.dumps(options['imports'], separators=(',', ':')),)
+
+
 class KnownList(Imports):
     """The same where a template knows a list before there is a request: the request's counts."""
-    template = ('deny', ','.join(DENY['imports']['names']), 'default')
+    template = known(DENY)
 
     def run_raw(self, *args, **how):
         return super().run_raw(*args, **{**how, 'single': '0'})
@@ -114,12 +120,12 @@ class KnownList(Imports):
 
 
 class KnownAllowList(KnownList):
-    template = ('allow', ','.join(ALLOW['imports']['names']), 'strict')
+    template = known(ALLOW)
 
 
-class UnquotableList(KnownList):
-    """A name that JSON would write otherwise is never taken for known."""
-    template = ('deny', 'subprocess', 'a "name"')
+class UnlikeList(KnownList):
+    """A list that is written otherwise is never taken for known."""
+    template = (json.dumps(DENY['imports']),)
 
 
 if __name__ == '__main__':

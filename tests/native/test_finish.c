@@ -53,7 +53,7 @@ static void give_counters(const char *cpu, const char *peak, bool unified)
 		.bases = {.cpu_us = CPU_BASE_US, .memory_bytes = MEMORY_BASE, .unified = unified}};
 	int fds[READY_FDS] = {pidfd_of(guest), pidfd_of(init), counter(cpu), counter(peak)};
 
-	close_fd(&instance.guest_pidfd);
+	close_fd(&instance.guest.pidfd);
 	close_fd(&instance.init_pidfd);
 	native_take_means(&instance, &message, fds);
 	for (size_t i = 0; i < READY_FDS; i++)
@@ -68,7 +68,7 @@ static int set_up(void **state)
 	init = child();
 	instance = (struct engine_instance){
 		.tmpl = &tmpl,
-		.guest_pidfd = -1,
+		.guest.pidfd = -1,
 		.init_pidfd = -1,
 		.start_us = clock_us(),
 		.limits = {.wall_ms = 60000, .cpu_ms = 10, .memory_bytes = 1u << 20}};
@@ -83,7 +83,7 @@ static int tear_down(void **state)
 	for (size_t i = 0; i < 2; i++)
 		if (pids[i] > 0 && kill(pids[i], SIGKILL) == 0)
 			(void)waitpid(pids[i], NULL, 0);
-	close_fd(&instance.guest_pidfd);
+	close_fd(&instance.guest.pidfd);
 	close_fd(&instance.init_pidfd);
 	close_fd(&tmpl.counters[0].cpu_fd);
 	close_fd(&tmpl.counters[0].peak_fd);
@@ -175,7 +175,7 @@ static void test_counters_last_for_the_slot(void **state)
 	(void)state;
 	give_counters("2000000\n", "0\n", false);
 	cpu_fd = tmpl.counters[0].cpu_fd;
-	close_fd(&instance.guest_pidfd);
+	close_fd(&instance.guest.pidfd);
 	close_fd(&instance.init_pidfd);
 	fds[0] = pidfd_of(guest);
 	fds[1] = pidfd_of(init);

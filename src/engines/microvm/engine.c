@@ -10,7 +10,6 @@ extern const struct engine_ops microvm_engine;
 
 const struct engine_ops microvm_engine = {
 	.name = "microvm",
-	.look_first = true,
 	.probe = microvm_probe,
 	.plan = microvm_plan,
 	.template_open = microvm_template_open,
@@ -19,6 +18,7 @@ const struct engine_ops microvm_engine = {
 	.progress = microvm_progress,
 	.prepare = microvm_prepare,
 	.state = microvm_state,
+	.process = microvm_process,
 	.start = microvm_start,
 	.pollfds = microvm_pollfds,
 	.has_news = microvm_has_news,

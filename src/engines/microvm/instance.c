@@ -39,7 +39,7 @@ static int find_vm(const struct engine_template *tmpl)
 	return best;
 }
 
-int microvm_prepare(struct engine_template *tmpl, struct engine_instance **out,
+int microvm_prepare(struct engine_template *tmpl, int processor, struct engine_instance **out,
 		    struct psb_error *err)
 {
 	auto_free struct engine_instance *instance = calloc(1, sizeof(*instance));
@@ -47,6 +47,7 @@ int microvm_prepare(struct engine_template *tmpl, struct engine_instance **out,
 	struct vm *vm;
 	int rc = 0;
 
+	(void)processor; /* a worker stays where it served last */
 	if (!instance)
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "microvm: out of memory");
 	if (tmpl->dead)
@@ -70,6 +71,11 @@ int microvm_prepare(struct engine_template *tmpl, struct engine_instance **out,
 enum instance_state microvm_state(const struct engine_instance *instance)
 {
 	return instance->state;
+}
+
+struct placed *microvm_process(struct engine_instance *instance)
+{
+	return &instance_vm(instance)->placed;
 }
 
 static void send_request(struct engine_instance *instance)

@@ -24,8 +24,9 @@ struct vm {
 	int command_fd;      /* write end */
 	int command_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	int event_fd;
-	bool gone;       /* its process is dead; events may be left in the pipe */
-	bool oom_killed; /* ... for its memory, by the kernel */
+	struct placed placed; /* its process */
+	bool gone;            /* its process is dead; events may be left in the pipe */
+	bool oom_killed;      /* ... for its memory, by the kernel */
 	uint64_t cpu_us_ready;
 	uint64_t cpu_us_total; /* once it is gone */
 	struct events events;
@@ -97,9 +98,10 @@ void vm_free(struct engine_template *tmpl, uint32_t slot);
 bool vm_read_events(struct vm *vm, int reads, const struct events_sink *sink);
 
 /* instance.c */
-int microvm_prepare(struct engine_template *tmpl, struct engine_instance **out,
+int microvm_prepare(struct engine_template *tmpl, int processor, struct engine_instance **out,
 		    struct psb_error *err);
 enum instance_state microvm_state(const struct engine_instance *instance);
+struct placed *microvm_process(struct engine_instance *instance);
 int microvm_start(struct engine_instance *instance, const struct psb_limits *limits,
 		  const uint8_t *request, size_t request_len, struct psb_error *err);
 size_t microvm_pollfds(const struct engine_instance *instance,

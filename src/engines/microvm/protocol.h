@@ -71,9 +71,17 @@ struct vmm_request {
 	uint32_t execution; /* of VMM_INTERRUPT */
 };
 
-enum vmm_reply_type { VMM_GONE = 1, VMM_FAILED, VMM_PROGRESS, VMM_DONE, VMM_DIRECTORY_IS };
+enum vmm_reply_type {
+	VMM_GONE = 1,
+	VMM_FAILED,
+	VMM_PROGRESS,
+	VMM_DONE,
+	VMM_DIRECTORY_IS,
+	VMM_STARTED
+};
 
-/* Supervisor -> library. VMM_DIRECTORY_IS carries a descriptor, or none. */
+/* Supervisor -> library. VMM_DIRECTORY_IS carries a descriptor, or none; VMM_STARTED a pidfd of a
+ * worker that is to serve more than once. */
 struct vmm_reply {
 	uint32_t type;
 	uint32_t slot;

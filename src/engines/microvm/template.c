@@ -68,7 +68,8 @@ int microvm_template_open(const struct plan *plan, struct engine_template **out,
 		return psb_fail(err, PSB_E_MEMORY, ENOMEM, "microvm: out of memory");
 	tmpl->control_fd = tmpl->files_fd = -1;
 	for (uint32_t i = 0; i < MICROVM_MAX_SLOTS; i++)
-		tmpl->vms[i].command_fd = tmpl->vms[i].command_keep_fd = tmpl->vms[i].event_fd = -1;
+		tmpl->vms[i].command_fd = tmpl->vms[i].command_keep_fd = tmpl->vms[i].event_fd =
+			tmpl->vms[i].placed.pidfd = -1;
 	tmpl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	rc = tmpl->epoll_fd < 0
 		     ? psb_fail(err, PSB_E_SYSTEM, errno, "microvm: epoll: %s", strerror(errno))
@@ -86,6 +87,19 @@ static void die(struct engine_template *tmpl, const char *text)
 	if (!tmpl->dead)
 		(void)snprintf(tmpl->dead_text, sizeof(tmpl->dead_text), "%.399s", text);
 	tmpl->dead = true;
+}
+
+/* The worker of a slot, which is there to stay. */
+static void on_started(struct engine_template *tmpl, const struct vmm_reply *message, int *pidfd)
+{
+	struct vm *vm;
+
+	if (message->slot >= tmpl->slots)
+		return;
+	vm = &tmpl->vms[message->slot];
+	if (vm->state == VM_FREE || vm->generation != message->generation || vm->placed.pidfd >= 0)
+		return;
+	vm->placed.pidfd = take_fd(*pidfd);
 }
 
 static void on_gone(struct engine_template *tmpl, const struct vmm_reply *message)
@@ -146,6 +160,8 @@ static int take_messages(struct engine_template *tmpl)
 			on_gone(tmpl, &message);
 		else if (rc >= 0 && message.type == VMM_DIRECTORY_IS)
 			on_files(tmpl, &fd);
+		else if (rc >= 0 && message.type == VMM_STARTED)
+			on_started(tmpl, &message, &fd);
 		else if (rc >= 0 && message.type == VMM_FAILED)
 			die(tmpl, message.text);
 		else if (rc >= 0 && message.type == VMM_PROGRESS)

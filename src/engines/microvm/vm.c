@@ -66,7 +66,8 @@ int vm_start(struct engine_template *tmpl, uint32_t slot, struct psb_error *err)
 			  .generation = ++tmpl->next_generation,
 			  .command_fd = -1,
 			  .command_keep_fd = -1,
-			  .event_fd = -1};
+			  .event_fd = -1,
+			  .placed = {.pidfd = -1, .processor = -1}};
 	if (open_pipes(tmpl, slot, theirs) < 0)
 		rc = psb_fail(err, PSB_E_SYSTEM, errno, "microvm: pipe: %s", strerror(errno));
 	else
@@ -110,6 +111,7 @@ void vm_free(struct engine_template *tmpl, uint32_t slot)
 	close_fd(&vm->command_fd);
 	close_fd(&vm->command_keep_fd);
 	close_fd(&vm->event_fd);
+	close_fd(&vm->placed.pidfd);
 	vm->state = VM_FREE;
 	vm->instance = NULL;
 }

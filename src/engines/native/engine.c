@@ -18,6 +18,7 @@ const struct engine_ops native_engine = {
 	.template_fd = native_template_fd,
 	.prepare = native_prepare,
 	.state = native_state,
+	.process = native_process,
 	.start = native_start,
 	.pollfds = native_pollfds,
 	.has_news = native_has_news,

@@ -27,7 +27,7 @@ void native_take_means(struct engine_instance *instance, const struct keeper_mes
 		fds[2] = fds[3] = -1;
 	}
 	instance->bases = message->bases;
-	instance->guest_pidfd = take_fd(fds[0]);
+	instance->guest.pidfd = take_fd(fds[0]);
 	instance->init_pidfd = take_fd(fds[1]);
 	fds[0] = fds[1] = -1;
 }
@@ -52,7 +52,7 @@ bool native_finish_here(struct engine_instance *instance)
 	const struct counter_bases *bases = &instance->bases;
 	struct evidence evidence = {.ended = true};
 
-	if (instance->guest_pidfd < 0 || instance->init_pidfd < 0 || counters->cpu_fd < 0)
+	if (instance->guest.pidfd < 0 || instance->init_pidfd < 0 || counters->cpu_fd < 0)
 		return false;
 	evidence.cpu_us =
 		counter_above(counter_cpu_us(counters->cpu_fd, bases->unified != 0), bases->cpu_us);
@@ -60,7 +60,7 @@ bool native_finish_here(struct engine_instance *instance)
 		counter_above(counter_peak_bytes(counters->peak_fd), bases->memory_bytes);
 	evidence.wall_us = clock_us() - instance->start_us;
 	/* A guest that is gone already has died of something. */
-	if (met_a_limit(instance, &evidence) || kill_by(instance->guest_pidfd) < 0)
+	if (met_a_limit(instance, &evidence) || kill_by(instance->guest.pidfd) < 0)
 		return false;
 	(void)kill_by(instance->init_pidfd); /* with it go processes that the guest has made */
 	instance->evidence = evidence;

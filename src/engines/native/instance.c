@@ -38,7 +38,7 @@ static void close_ends(struct engine_instance *instance)
 	for (size_t i = 0; i < NATIVE_SOURCES; i++)
 		close_fd(&instance->sources[i].fd);
 	close_fd(&instance->workspace_fd);
-	close_fd(&instance->guest_pidfd);
+	close_fd(&instance->guest.pidfd);
 	close_fd(&instance->init_pidfd);
 }
 
@@ -80,8 +80,10 @@ static int make_pipes(struct engine_instance *instance, int guest[HOST_FDS])
 
 static int hand_over(struct engine_instance *instance, struct psb_error *err)
 {
-	struct host_message message = {
-		.type = HOST_PREPARE, .slot = instance->slot, .generation = instance->generation};
+	struct host_message message = {.type = HOST_PREPARE,
+				       .slot = instance->slot,
+				       .generation = instance->generation,
+				       .processor = instance->guest.processor};
 	int guest[HOST_FDS] = {-1, -1, -1, -1, start_timer(instance->tmpl, instance->slot)};
 	int rc;
 
@@ -96,7 +98,7 @@ static int hand_over(struct engine_instance *instance, struct psb_error *err)
 	return rc;
 }
 
-int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
+int native_prepare(struct engine_template *tmpl, int processor, struct engine_instance **out,
 		   struct psb_error *err)
 {
 	auto_free struct engine_instance *instance = calloc(1, sizeof(*instance));
@@ -116,7 +118,10 @@ int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 					     .request_keep_fd = -1,
 					     .sources = {{.fd = -1}, {.fd = -1}, {.fd = -1}},
 					     .workspace_fd = -1,
-					     .guest_pidfd = -1,
+					     .guest = {.pidfd = -1,
+						       .sees = true,
+						       .held = processor >= 0,
+						       .processor = processor},
 					     .init_pidfd = -1};
 	rc = hand_over(instance, err);
 	if (rc < 0) {
@@ -131,6 +136,11 @@ int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
 enum instance_state native_state(const struct engine_instance *instance)
 {
 	return instance->state;
+}
+
+struct placed *native_process(struct engine_instance *instance)
+{
+	return &instance->guest;
 }
 
 /* A word that does not get through (a stop, say) leaves a keeper that knows less than we do. */

@@ -48,7 +48,7 @@ struct engine_instance {
 	int request_keep_fd; /* read end: as long as we hold it, a write cannot raise SIGPIPE */
 	struct source sources[NATIVE_SOURCES];
 	int workspace_fd;
-	int guest_pidfd; /* -1, like the next: only the keeper can end it */
+	struct placed guest; /* no pidfd here or in the next: only the keeper can end it */
 	int init_pidfd;
 	struct counter_bases bases;
 	const uint8_t *request;
@@ -79,9 +79,10 @@ void native_template_close(struct engine_template *tmpl);
 void native_template_forget(struct engine_template *tmpl); /* our descriptors and memory */
 
 /* instance.c */
-int native_prepare(struct engine_template *tmpl, struct engine_instance **out,
+int native_prepare(struct engine_template *tmpl, int processor, struct engine_instance **out,
 		   struct psb_error *err);
 enum instance_state native_state(const struct engine_instance *instance);
+struct placed *native_process(struct engine_instance *instance);
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
 		 const uint8_t *request, size_t request_len, struct psb_error *err);
 size_t native_pollfds(const struct engine_instance *instance,

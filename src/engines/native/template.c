@@ -45,15 +45,11 @@ static void pass_environment(struct keeper_config *config)
 }
 
 /* A hint: without it each request brings the list, which takes longer. */
+/* A list without room there comes with each request only. */
 static void pass_imports(const struct plan *plan, struct keeper_config *config)
 {
-	if (plan->import_mode == IMPORTS_OFF || !plan->import_list ||
-	    strlen(plan->import_list) >= sizeof(config->import_names))
-		return;
-	(void)snprintf(config->import_mode, sizeof(config->import_mode), "%s",
-		       plan->import_mode == IMPORTS_DENY_LIST ? "deny" : "allow");
-	(void)snprintf(config->import_names, sizeof(config->import_names), "%s", plan->import_list);
-	(void)snprintf(config->policy_name, sizeof(config->policy_name), "%s", plan->policy_name);
+	if (plan->import_mode != IMPORTS_OFF && strlen(plan->imports) < sizeof(config->imports))
+		(void)snprintf(config->imports, sizeof(config->imports), "%s", plan->imports);
 }
 
 static int fill_config(const struct plan *plan, struct keeper_config *config, struct psb_error *err)

@@ -24,6 +24,7 @@
 #include "builder.h"
 #include "contents.h"
 #include "core/cleanup.h"
+#include "core/default_imports.h"
 #include "core/error.h"
 #include "core/sha256.h"
 #include "rehearse_child.h"
@@ -171,8 +172,16 @@ static int boot_snapshot(const struct store *store, int image_fd, int snapshot_f
 	const struct vmm_config *config = store->config;
 	char kernel[MICROVM_PATH_BYTES + 32];
 	char python[MICROVM_PATH_BYTES + 16];
-	const char *const argv[] = {python,          "-I", "-S",      "-B", "/psb/psb_start.py",
-				    config->preload, "0",  "machine", NULL};
+	const char *const argv[] = {python,
+				    "-I",
+				    "-S",
+				    "-B",
+				    "/psb/psb_start.py",
+				    config->preload,
+				    "0",
+				    "machine",
+				    DEFAULT_IMPORTS,
+				    NULL};
 	static const char *const envp[] = {"LANG=C.UTF-8",           "MALLOC_ARENA_MAX=1",
 					   "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1",
 					   "MKL_NUM_THREADS=1",      NULL};

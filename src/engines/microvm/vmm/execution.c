@@ -81,6 +81,17 @@ static int flush_output(void *context)
 	return outbox_flush(&worker->outbox);
 }
 
+/* Ahead of the execution that uses it, so that it does not wait for it. */
+bool execution_draw(struct worker *worker)
+{
+	struct drawn *drawn = &worker->drawn;
+	const ssize_t bytes = sizeof(drawn->random);
+
+	if (!drawn->fresh)
+		drawn->fresh = getrandom(&drawn->random, (size_t)bytes, 0) == bytes;
+	return drawn->fresh;
+}
+
 static bool write_run_info(struct worker *worker, const struct vm_limits *limits)
 {
 	struct run_info info = {
@@ -93,12 +104,12 @@ static bool write_run_info(struct worker *worker, const struct vm_limits *limits
 		.max_threads = limits->threads,
 		.max_open_files = limits->open_files,
 	};
-	uint32_t pid = 0;
 
-	if (getrandom(info.entropy, sizeof(info.entropy), 0) != (ssize_t)sizeof(info.entropy) ||
-	    getrandom(&pid, sizeof(pid), 0) != (ssize_t)sizeof(pid))
+	if (!execution_draw(worker))
 		return false;
-	info.pid = FIRST_PID + pid % PIDS;
+	memcpy(info.entropy, worker->drawn.random.entropy, sizeof(info.entropy));
+	info.pid = FIRST_PID + worker->drawn.random.pid % PIDS;
+	explicit_bzero(&worker->drawn, sizeof(worker->drawn));
 	return memory_write(&worker->memory, GUEST_RUN_INFO, &info, sizeof(info));
 }
 
@@ -202,9 +213,11 @@ int execution_start(struct worker *worker, const struct vm_command *command)
 		.io = {read_request, put_output, flush_output, worker},
 		.wall_deadline_ns = command->start_us * NS_PER_US + limits.wall_ms * NS_PER_MS,
 		.cpu_deadline_ns = cpu_start + limits.cpu_ms * NS_PER_MS,
+		.cpu_limit_ns = limits.cpu_ms * NS_PER_MS,
 	};
 	struct vm_ended ended = {0};
 	enum run_end end;
+	int rc;
 
 	if (!worker->clean && worker_reset(worker) < 0)
 		return -1;
@@ -212,18 +225,22 @@ int execution_start(struct worker *worker, const struct vm_command *command)
 	worker->request_left = command->request_bytes;
 	if (!write_run_info(worker, &limits) || !give_first_bytes(worker))
 		return -1;
-	end = run_machine(&run);
+	end = run_machine_armed(&run);
 	ended.wall_us = run_clock_ns() / NS_PER_US - command->start_us;
 	ended.cpu_us = (run_cpu_ns() - cpu_start) / NS_PER_US;
-	if (end != RUN_EXITED)
+	if (end != RUN_EXITED) {
+		run_disarm();
 		drain_rest(&run);
+	}
 	if (end == RUN_HOST_GONE || skip_rest_of_request(worker) < 0)
 		return -1;
 	describe_end(&run, end, &ended);
 	describe_guest(worker, &ended);
 	(void)outbox_add(&worker->outbox, VM_ENDED, &ended, sizeof(ended));
+	rc = outbox_flush(&worker->outbox);
+	run_disarm();
 	/* A machine that KVM itself gave up is not used again, by nobody's leave. */
-	return outbox_flush(&worker->outbox) < 0 || end == RUN_BROKEN ? -1 : 0;
+	return rc < 0 || end == RUN_BROKEN ? -1 : 0;
 }
 
 /* After an end of any kind the guest's kernel walks its workspace once. */

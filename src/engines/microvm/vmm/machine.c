@@ -409,6 +409,21 @@ static bool is_untouched(const struct kvm_sregs *now, const struct kvm_sregs *th
 	       same_segment(&now->tr, &then->tr) && now->ldt.selector == then->ldt.selector;
 }
 
+/* KVM has just told what they are: what is right already it need not set, which takes a while. */
+static void set_registers(struct kvm_run *run, const struct machine_state *state)
+{
+	struct kvm_sync_regs *sync = &run->s.regs;
+
+	run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	if (memcmp(&sync->sregs, &state->sregs, sizeof(state->sregs)) != 0)
+		run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	if (memcmp(&sync->events, &state->events, sizeof(state->events)) != 0)
+		run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
+	sync->regs = state->regs;
+	sync->sregs = state->sregs;
+	sync->events = state->events;
+}
+
 int machine_restore(struct machine *machine, const struct machine_state *state)
 {
 	struct kvm_run *run = machine->run;
@@ -420,10 +435,7 @@ int machine_restore(struct machine *machine, const struct machine_state *state)
 	if (ioctl(machine->vcpu_fd, KVM_SET_XSAVE, state->xsave) < 0 ||
 	    ioctl(machine->vcpu_fd, KVM_SET_DEBUGREGS, &state->debug) < 0)
 		return -1;
-	run->s.regs.regs = state->regs;
-	run->s.regs.sregs = state->sregs;
-	run->s.regs.events = state->events;
-	run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+	set_registers(run, state);
 	return 0;
 }
 

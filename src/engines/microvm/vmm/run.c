@@ -28,13 +28,19 @@ static struct kvm_run *volatile interrupted_run;
 static volatile uint32_t wanted_stop; /* number of an execution */
 static timer_t wall_timer;
 static timer_t cpu_timer;
+static bool cpu_armed;
 
-uint64_t run_clock_ns(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t run_clock_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 struct guest_clock run_guest_clock(uint64_t tsc_khz)
@@ -61,12 +67,16 @@ void run_set_clock(struct run *run)
 			   &clock, sizeof(clock));
 }
 
+/* The thread's, which is the only one by now: of the process's the kernel tells only what it knew at
+ * its last tick, as long as a timer runs on that clock. */
 uint64_t run_cpu_ns(void)
 {
-	struct timespec now;
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+uint64_t run_process_cpu_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void on_timer(int number)
@@ -98,7 +108,7 @@ int run_timers_open(struct psb_error *err)
 	if (sigaction(SIGALRM, &action, NULL) < 0 || sigaction(SIGUSR1, &stop, NULL) < 0 ||
 	    sigprocmask(SIG_UNBLOCK, &alarm, NULL) < 0 ||
 	    timer_create(CLOCK_MONOTONIC, &event, &wall_timer) < 0 ||
-	    timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &cpu_timer) < 0)
+	    timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &cpu_timer) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: timers: %s%s", strerror(errno),
 				errno == EAGAIN ? ": raise the limit of pending signals "
 						  "(ulimit -i)"
@@ -115,6 +125,24 @@ static void arm(timer_t timer, uint64_t at_ns)
 	(void)timer_settime(timer, TIMER_ABSTIME, &when, NULL);
 }
 
+/* No processor time is spent faster than time passes: the timer of the first can wait until the
+ * second's has fired once, unless the limit is nearer. */
+static void arm_cpu(const struct run *run)
+{
+	if (!run->cpu_deadline_ns || cpu_armed)
+		return;
+	arm(cpu_timer, run->cpu_deadline_ns);
+	cpu_armed = true;
+}
+
+void run_disarm(void)
+{
+	arm(wall_timer, 0);
+	if (cpu_armed)
+		arm(cpu_timer, 0);
+	cpu_armed = false;
+}
+
 void run_arm_wall(const struct run *run)
 {
 	uint64_t at = run->wall_deadline_ns;
@@ -129,6 +157,8 @@ void run_arm_wall(const struct run *run)
 /* -1: nothing is over. */
 static int check_limits(const struct run *run)
 {
+	if (run->cpu_limit_ns <= LOOK_NS)
+		arm_cpu(run);
 	if (run->execution && wanted_stop == run->execution)
 		return RUN_STOPPED;
 	if (run->cpu_deadline_ns && run_cpu_ns() >= run->cpu_deadline_ns)
@@ -234,6 +264,7 @@ int run_interrupted(struct run *run)
 
 	if (end >= 0)
 		return end;
+	arm_cpu(run);
 	if (kick_is_due(run))
 		kick(run);
 	run_arm_wall(run);
@@ -354,7 +385,7 @@ static int look_why(struct run *run)
 	}
 }
 
-enum run_end run_machine(struct run *run)
+enum run_end run_machine_armed(struct run *run)
 {
 	struct kvm_run *kvm = run->machine->run;
 	int end = -1;
@@ -362,9 +393,8 @@ enum run_end run_machine(struct run *run)
 	interrupted_run = kvm;
 	run->look_ns = run_clock_ns() + LOOK_NS;
 	run_arm_wall(run);
-	if (run->cpu_deadline_ns)
-		arm(cpu_timer, run->cpu_deadline_ns);
-	end = check_limits(run); /* a stop may have come before the start */
+	if (run->execution && wanted_stop == run->execution)
+		end = RUN_STOPPED; /* it came before the start */
 	while (end < 0) {
 		int rc = ioctl(run->machine->vcpu_fd, KVM_RUN, 0);
 
@@ -381,8 +411,13 @@ enum run_end run_machine(struct run *run)
 	}
 	kvm->immediate_exit = 0;
 	interrupted_run = NULL;
-	arm(wall_timer, 0);
-	if (run->cpu_deadline_ns)
-		arm(cpu_timer, 0);
 	return (enum run_end)end;
+}
+
+enum run_end run_machine(struct run *run)
+{
+	enum run_end end = run_machine_armed(run);
+
+	run_disarm();
+	return end;
 }

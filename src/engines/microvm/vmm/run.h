@@ -32,7 +32,8 @@ struct run {
 	uint32_t execution;
 	struct run_io io;
 	uint64_t wall_deadline_ns; /* CLOCK_MONOTONIC; 0: none */
-	uint64_t cpu_deadline_ns;  /* CLOCK_PROCESS_CPUTIME_ID; 0: none */
+	uint64_t cpu_deadline_ns;  /* run_cpu_ns(); 0: none */
+	uint64_t cpu_limit_ns;     /* how far off it was at the start */
 	uint64_t kick_ns;          /* next kick, 0: none */
 	uint64_t kick_period_ns;
 	uint64_t kick_rip;     /* where the last kick met the guest */
@@ -51,11 +52,16 @@ struct run {
 /* Once per process, before any run: two timers and one signal that interrupt KVM_RUN. */
 int run_timers_open(struct psb_error *err);
 enum run_end run_machine(struct run *run);
+/* The same with the timers left armed: the answer goes out before run_disarm(). Until then a signal may
+ * interrupt a call. */
+enum run_end run_machine_armed(struct run *run);
+void run_disarm(void);
 
 /* The clock that the guest reads by itself, as of now; it takes its own counter for the base. */
 struct guest_clock run_guest_clock(uint64_t tsc_khz);
 
 uint64_t run_clock_ns(void);
-uint64_t run_cpu_ns(void);
+uint64_t run_cpu_ns(void);         /* of this thread */
+uint64_t run_process_cpu_ns(void); /* of the whole process: not exact while a timer is armed */
 
 #endif

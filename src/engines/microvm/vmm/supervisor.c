@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,18 @@ static void lose(struct supervisor *supervisor, uint32_t slot, uint32_t generati
 	reply(supervisor, &message);
 }
 
+/* For the library to say where it is woken. */
+static void show_worker(const struct supervisor *supervisor, const struct vmm_request *request,
+			pid_t pid)
+{
+	const struct vmm_reply message = {
+		.type = VMM_STARTED, .slot = request->slot, .generation = request->generation};
+	auto_fd pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd >= 0)
+		(void)fdpass_send(supervisor->host_fd, &message, sizeof(message), &pidfd, 1);
+}
+
 static void start_worker(struct supervisor *supervisor, const struct vmm_request *request,
 			 int fds[MICROVM_PIPES])
 {
@@ -86,6 +99,8 @@ static void start_worker(struct supervisor *supervisor, const struct vmm_request
 		return;
 	}
 	*slot = (struct supervised){.pid = pid, .generation = request->generation};
+	if (!supervisor->config.single_use && !supervisor->config.fresh_worker)
+		show_worker(supervisor, request, pid);
 }
 
 static void signal_worker(const struct supervised *slot, const struct vmm_request *request)

@@ -145,9 +145,10 @@ int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err)
 
 static int say_ready(struct worker *worker)
 {
-	const uint64_t cpu_us = run_cpu_ns() / 1000;
+	const uint64_t cpu_us = run_process_cpu_ns() / 1000;
 
-	if (outbox_add(&worker->outbox, VM_READY, &cpu_us, sizeof(cpu_us)) < 0)
+	if (!execution_draw(worker) ||
+	    outbox_add(&worker->outbox, VM_READY, &cpu_us, sizeof(cpu_us)) < 0)
 		return -1;
 	return outbox_flush(&worker->outbox);
 }

@@ -7,6 +7,15 @@
 #include "run.h"
 #include "snapshot.h"
 
+/* What makes an execution's randomness. */
+struct drawn {
+	bool fresh;
+	struct {
+		uint8_t entropy[sizeof(((struct run_info *)0)->entropy)];
+		uint32_t pid;
+	} random;
+};
+
 struct worker {
 	const struct snapshot *snapshot;
 	struct vm_limits limits; /* the widest that any execution may have */
@@ -21,6 +30,7 @@ struct worker {
 	bool clean;            /* memory and vCPU are the snapshot's */
 	bool trained;          /* the hot pages are known */
 	uint64_t generation;
+	struct drawn drawn; /* for the next execution */
 	/* Request bytes that came with the command. */
 	uint8_t *inbox;
 	size_t inbox_start;
@@ -46,6 +56,7 @@ int worker_prepare(struct worker *worker, int kvm_fd, struct psb_error *err);
 /* execution.c */
 int execution_start(struct worker *worker, const struct vm_command *command);
 int execution_collect(struct worker *worker);
+bool execution_draw(struct worker *worker);
 
 /* reset.c: memory and vCPU back to the snapshot. -1: this worker must not be used again. */
 int worker_reset(struct worker *worker);

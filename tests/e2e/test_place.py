@@ -1,0 +1,89 @@
+"""Runs are woken on the caller's processor; neither they nor the caller are kept there."""
+import os
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import psbcapi  # noqa: E402
+import psbtest  # noqa: E402
+
+LOOK = """
+import os, threading
+found = [sorted(os.sched_getaffinity(0))]
+thread = threading.Thread(target=lambda: found.append(sorted(os.sched_getaffinity(0))))
+thread.start()
+thread.join()
+result = found
+"""
+SLEEPY = "import time\ntime.sleep(0.02)\n"
+
+
+def expected():
+    return sorted(os.sched_getaffinity(0)) if psbtest.ENGINE == "native" else [0]
+
+
+def quiet_runs(sandbox, source, count):
+    for _ in range(count):
+        sandbox.warm(2)
+        yield sandbox.execute(source)
+
+
+def test_a_program_may_run_wherever_the_host_may():
+    before = os.sched_getaffinity(0)
+    with psbcapi.Sandbox(pool_size=2) as sandbox:
+        for outcome in quiet_runs(sandbox, LOOK, 30):
+            assert outcome["result"] == [expected()] * 2, outcome
+            assert os.sched_getaffinity(0) == before
+        for outcome in quiet_runs(sandbox, SLEEPY + LOOK, 5):
+            assert outcome["result"] == [expected()] * 2, outcome
+
+
+def test_a_host_on_one_processor_stays_there():
+    before = os.sched_getaffinity(0)
+    one = {min(before)}
+    os.sched_setaffinity(0, one)
+    try:
+        with psbcapi.Sandbox(pool_size=2) as sandbox:
+            for outcome in quiet_runs(sandbox, LOOK, 5):
+                assert outcome["result"] == [expected()] * 2
+                assert os.sched_getaffinity(0) == one
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_a_thread_that_is_moved_while_it_waits_stays_moved():
+    before = os.sched_getaffinity(0)
+    one = {max(before)}
+    seen = []
+
+    def wait(sandbox):
+        sandbox.warm(2)
+        outcome = sandbox.execute("import time\nfor _ in range(40): time.sleep(0.01)")
+        seen.append((outcome["status"], os.sched_getaffinity(0)))
+
+    with psbcapi.Sandbox(pool_size=2) as sandbox:
+        thread = threading.Thread(target=wait, args=(sandbox,))
+        thread.start()
+        threading.Event().wait(0.1)
+        os.sched_setaffinity(thread.native_id, one)
+        thread.join()
+    assert seen == [("ok", one)]
+
+
+def test_runs_of_many_threads_at_once_are_all_right():
+    with psbcapi.Sandbox(pool_size=2) as sandbox:
+        wrong = []
+
+        def work(number):
+            for turn in range(20):
+                outcome = sandbox.execute(f"result = {number} * 1000 + {turn}")
+                if outcome["result"] != number * 1000 + turn:
+                    wrong.append(outcome)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not wrong
