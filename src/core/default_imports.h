@@ -5,7 +5,7 @@
 #ifndef PSB_CORE_DEFAULT_IMPORTS_H
 #define PSB_CORE_DEFAULT_IMPORTS_H
 
-#define DEFAULT_DENY_LIST                                                                                  \
+#define DEFAULT_DENY_LIST                                                                          \
 	"\"subprocess\",\"_posixsubprocess\",\"socket\",\"_socket\",\"socketserver\",\"ssl\","     \
 	"\"_ssl\",\"ctypes\",\"_ctypes\",\"cffi\",\"_cffi_backend\",\"multiprocessing\","          \
 	"\"_multiprocessing\",\"pty\",\"http\",\"urllib.request\",\"ftplib\",\"smtplib\","         \

@@ -103,6 +103,10 @@ static inline bool enters_late(const struct keeper *keeper)
 	return has_cgroups(keeper) && keeper->config.single_use && !keeper->config.preload[0];
 }
 
+/* processors.c */
+void slot_born_near(const struct keeper *keeper, uint32_t index); /* before it touches its pages */
+void slot_die_elsewhere(const struct keeper *keeper, const struct slot *slot);
+
 /* template.c: the builder and what it needs from outside. Errors as text for the host. */
 int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
 /* root_fs.c: what the cage shows of the host. Opened with the caller's rights in the new mount

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <linux/audit.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -210,22 +209,6 @@ void slots_first_seen(struct keeper *keeper)
 		slot_ready(keeper, 0);
 }
 
-/* What it touches while it gets ready is then in the caches of the processor that will run it. The host
- * lets it go anywhere when it has been woken there. */
-static void set_birthplace(const struct keeper *keeper, uint32_t index)
-{
-	const struct slot *slot = &keeper->slots[index];
-	int processor = keeper->birthplaces[index];
-	cpu_set_t only;
-
-	if (slot->scout || processor < 0 || processor >= CPU_SETSIZE ||
-	    !CPU_ISSET((size_t)processor, &keeper->processors))
-		return;
-	CPU_ZERO(&only);
-	CPU_SET((size_t)processor, &only);
-	(void)sched_setaffinity(slot->guest_pid, sizeof(only), &only);
-}
-
 void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_fd)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -238,7 +221,7 @@ void slot_hello(struct keeper *keeper, uint32_t index, pid_t pid, int workspace_
 	}
 	slot->guest_pid = pid;
 	slot->workspace_fd = workspace_fd;
-	set_birthplace(keeper, index);
+	slot_born_near(keeper, index);
 	if (slot->scout)
 		scout_hello(keeper);
 	if (pid == keeper->zygote_pid)
@@ -341,24 +324,6 @@ void slot_stop(struct keeper *keeper, uint32_t index)
 		slot_kill(slot);
 }
 
-/* The host is about to wake on this processor, and what dies would be ahead of it: the kernel wakes
- * a killed process where it slept, and its exit takes longer than a small program. */
-static void die_elsewhere(const struct keeper *keeper, const struct slot *slot)
-{
-	cpu_set_t others = keeper->processors;
-	int here = sched_getcpu();
-
-	if (here < 0 || here >= CPU_SETSIZE)
-		return;
-	CPU_CLR((size_t)here, &others);
-	if (CPU_COUNT(&others) == 0)
-		return;
-	if (slot->init_pid != 0)
-		(void)sched_setaffinity(slot->init_pid, sizeof(others), &others);
-	if (slot->guest_pid != 0)
-		(void)sched_setaffinity(slot->guest_pid, sizeof(others), &others);
-}
-
 void slot_finish(struct keeper *keeper, uint32_t index)
 {
 	struct slot *slot = &keeper->slots[index];
@@ -372,7 +337,7 @@ void slot_finish(struct keeper *keeper, uint32_t index)
 		if (peak > slot->peak_base_bytes)
 			slot->evidence.memory_peak_bytes = peak - slot->peak_base_bytes;
 	}
-	die_elsewhere(keeper, slot);
+	slot_die_elsewhere(keeper, slot);
 	slot_kill(slot);
 	report_end(keeper, slot, false);
 }
