@@ -226,7 +226,6 @@ static int make_top(struct cgroup_tree *tree, size_t controller, struct psb_erro
 {
 	char path[400];
 
-	sweep_dead(tree->host.parent[controller]);
 	group_path(tree, controller, "", path);
 	if (mkdir(path, 0755) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "cannot make control group %s: %s", path,
@@ -240,6 +239,12 @@ static int make_top(struct cgroup_tree *tree, size_t controller, struct psb_erro
 	if (mkdir(path, 0755) < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "cannot make control group %s", path);
 	return 0;
+}
+
+void cgroup_sweep(const struct cgroup_tree *tree)
+{
+	for (size_t i = 0; i < controller_count(&tree->host); i++)
+		sweep_dead(tree->host.parent[i]);
 }
 
 int cgroup_tree_open(struct cgroup_tree *tree, struct psb_error *err)

@@ -26,9 +26,12 @@ struct cgroup_tree {
 	bool made;
 };
 
-/* Makes the tree's top groups (and removes those that dead owners left). */
+/* Makes the tree's top groups. */
 int cgroup_tree_open(struct cgroup_tree *tree, struct psb_error *err);
-void cgroup_tree_close(struct cgroup_tree *tree, uint32_t slots); /* removes all that is empty */
+/* Removes what dead owners left, wherever this tree's groups are. */
+void cgroup_sweep(const struct cgroup_tree *tree);
+/* Removes all of it that is empty. */
+void cgroup_tree_close(struct cgroup_tree *tree, uint32_t slots);
 /* v2: the zygote into its group, by an outsider. 0 or -errno. */
 int cgroup_tree_attach(const struct cgroup_tree *tree, pid_t pid);
 /* v1: the calling, single-threaded process into the top groups. 0 or -errno. */

@@ -136,6 +136,7 @@ static int open_cgroups(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	    cgroup_tree_open(&keeper->cgroups, &err) == 0) {
 		int rc = keeper->config.single_use ? slot_open_cgroup(keeper, 0) : 0;
 
+		cgroup_sweep(&keeper->cgroups);
 		return rc < 0 ? fail_text(text, -rc, "make the slot's control group") : 0;
 	}
 	(void)snprintf(text, KEEPER_TEXT_BYTES, "cage: %.380s", err.message);

@@ -1,8 +1,9 @@
 /*
  * Theory of operation: what an image depends on is too large to be read at every start, so its
  * identity is taken instead: path, size, time and inode of the files and directories that change
- * whenever something in them is installed, removed or upgraded. Our own small parts are read, so
- * that installations of the same build share an image. The snapshot depends besides on the
+ * whenever something in them is installed, removed or upgraded. Our own small parts count by their
+ * bytes, so that installations of the same build share an image: by the digest that was noted when they
+ * were put there (guest/stage.py), unless one is newer. The snapshot depends besides on the
  * modules to preload, on the kernel and on what KVM lets the guest see of the processor.
  * Trust boundary: none; the host's own files. Whoever can change these without a trace owns the
  * host's Python as well.
@@ -26,6 +27,7 @@
 #include "store.h"
 
 #define MAX_CPUID_ENTRIES 256u
+#define DIGEST_BYTES 64
 #define FORMAT "pysandbox microvm image 7"
 
 static void add_text(struct sha256 *hash, const char *text)
@@ -76,11 +78,51 @@ __attribute__((format(printf, 2, 3))) static void add_path(struct sha256 *hash, 
 	add_file(hash, path);
 }
 
+static const char *const parts[] = {"psb/psb_start.py",  "psb/psb_boot.py",    "psb/psb_run.py",
+				    "psb/psb_errors.py", "psb/psb_imports.py", "psb/psb_values.py",
+				    "psb/psb_warm.py",   "psb/_psb.abi3.so"};
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static bool is_newer(const struct stat *a, const struct stat *b)
+{
+	return a->st_mtim.tv_sec > b->st_mtim.tv_sec ||
+	       (a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec > b->st_mtim.tv_nsec);
+}
+
+/* False: there is none that speaks of what is there now. */
+static bool read_digest(const char *libexec, char digest[DIGEST_BYTES])
+{
+	char path[2 * MICROVM_PATH_BYTES];
+	struct stat noted;
+	struct stat st;
+	auto_fd fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/psb/parts.sha256", libexec);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &noted) < 0 || noted.st_size != DIGEST_BYTES + 1)
+		return false;
+	for (size_t i = 0; i < PARTS; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", libexec, parts[i]);
+		if (stat(path, &st) < 0 || is_newer(&st, &noted))
+			return false;
+	}
+	return read(fd, digest, DIGEST_BYTES) == DIGEST_BYTES;
+}
+
+static void add_parts(struct sha256 *hash, const char *libexec)
+{
+	char digest[DIGEST_BYTES];
+
+	if (read_digest(libexec, digest)) {
+		sha256_update(hash, digest, sizeof(digest));
+		return;
+	}
+	for (size_t i = 0; i < PARTS; i++)
+		add_part(hash, libexec, parts[i]);
+}
+
 static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
 {
-	static const char *const parts[] = {
-		"psb/psb_start.py",   "psb/psb_boot.py",   "psb/psb_run.py",  "psb/psb_errors.py",
-		"psb/psb_imports.py", "psb/psb_values.py", "psb/psb_warm.py", "psb/_psb.abi3.so"};
 	const char *version = config->python_version;
 
 	add_text(hash, FORMAT);
@@ -95,8 +137,7 @@ static void add_inputs(struct sha256 *hash, const struct vmm_config *config)
 		add_path(hash, "%s/pyvenv.cfg", config->venv);
 		add_path(hash, "%s/lib/python%s/site-packages", config->venv, version);
 	}
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		add_part(hash, config->libexec, parts[i]);
+	add_parts(hash, config->libexec);
 }
 
 static int add_processor(struct sha256 *hash, int kvm_fd, struct psb_error *err)
@@ -136,7 +177,7 @@ int store_keys(const struct vmm_config *config, int kvm_fd, uint8_t image_key[32
 	sha256_final(&hash, image_key);
 	sha256_init(&hash);
 	sha256_update(&hash, image_key, 32);
-	add_part(&hash, config->libexec, "pysandbox-guest-kernel");
+	add_path(&hash, "%s/pysandbox-guest-kernel", config->libexec);
 	add_path(&hash, "%s/pysandbox-vmm", config->libexec);
 	add_text(&hash, config->preload);
 	(void)uname(&system);

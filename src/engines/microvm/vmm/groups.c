@@ -1,7 +1,7 @@
 /*
  * Theory of operation: the groups are made by the supervisor's outer process, whose id they are
  * named by and which removes them when all is over; a later start removes those of one that was
- * killed (cgroup.c). Each slot has one for memory and pids. The supervisor, without any rights, keeps
+ * killed (cgroup.c), when nothing waits for it. Each slot has one for memory and pids. The supervisor, without any rights, keeps
  * descriptors: a new worker writes "0" to them before anything else and is in; the kernel judges by
  * the rights of whoever opened them.
  * The walls are wide: the guest's memory is bounded by its slots and the filter lets a worker make no
@@ -56,15 +56,24 @@ static int open_slot(struct groups *groups, uint32_t index, uint64_t memory_byte
 	return 0;
 }
 
-int groups_open(struct groups *groups, uint32_t slots, uint64_t memory_bytes, struct psb_error *err)
+int groups_begin(struct groups *groups, struct psb_error *err)
 {
 	int rc = cgroup_find(SYSFS, "/proc/self/cgroup", &groups->tree.host, err);
 
 	if (rc < 0)
 		return rc;
-	groups->slots = slots;
 	groups->made = true;
 	rc = cgroup_tree_open(&groups->tree, err);
+	if (rc < 0)
+		groups_remove(groups);
+	return rc;
+}
+
+int groups_open(struct groups *groups, uint32_t slots, uint64_t memory_bytes, struct psb_error *err)
+{
+	int rc = 0;
+
+	groups->slots = slots;
 	for (uint32_t i = 0; rc == 0 && i < slots; i++)
 		rc = open_slot(groups, i, memory_bytes + GROUPS_MEMORY_SLACK_BYTES, err);
 	if (rc < 0)

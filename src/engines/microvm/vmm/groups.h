@@ -23,7 +23,9 @@ struct groups {
 	struct group_slot slot[MICROVM_MAX_SLOTS];
 };
 
-/* With the caller's rights, before they are given up: a group for each slot, with the walls. */
+/* With the caller's rights, before they are given up: the parents, then a group for each slot, with
+ * the walls. */
+int groups_begin(struct groups *groups, struct psb_error *err);
 int groups_open(struct groups *groups, uint32_t slots, uint64_t memory_bytes,
 		struct psb_error *err);
 /* By a process that still has the rights: removes the groups of the slots and their parent. */

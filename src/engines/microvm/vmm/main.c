@@ -140,6 +140,14 @@ static void clear_away(void *context)
 	groups_remove(&supervisor->groups);
 }
 
+static void sweep(void *context)
+{
+	const struct supervisor *supervisor = context;
+
+	if (supervisor->groups.made)
+		cgroup_sweep(&supervisor->groups.tree);
+}
+
 static int open_groups(struct supervisor *supervisor, struct psb_error *err)
 {
 	const struct vmm_config *config = &supervisor->config;
@@ -158,6 +166,8 @@ static int prepare_outside(struct supervisor *supervisor, const struct nest *nes
 {
 	int rc = open_image(supervisor, err);
 
+	if (rc == 0 && supervisor->config.control_groups)
+		rc = groups_begin(&supervisor->groups, err);
 	if (rc == 0)
 		rc = nest_write_maps(nest, birth, err);
 	if (rc == 0 && geteuid() == 0)
@@ -177,6 +187,7 @@ static int become_supervisor(struct supervisor *supervisor, struct psb_error *er
 				  .luggage_bytes = sizeof(*supervisor),
 				  .prepare = prepare_inside,
 				  .failed = tell_failure,
+				  .left = sweep,
 				  .ended = clear_away,
 				  .context = supervisor};
 	struct nest_birth birth;

@@ -26,6 +26,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "engines/aside.h"
 #include "ipc/transfer.h"
 #include "jail/jail.h"
 #include "nest.h"
@@ -205,8 +206,10 @@ static int start_middle(const struct nest *nest, struct nest_birth *birth, struc
 	birth->pid = fork_sharing_files(&birth->pidfd);
 	if (birth->pid < 0)
 		return psb_fail(err, PSB_E_SYSTEM, errno, "vmm: fork: %s", strerror(errno));
-	if (birth->pid > 0)
+	if (birth->pid > 0) {
+		aside_send(birth->pid);
 		return NEST_OUTSIDE;
+	}
 	middle(nest, birth, parent);
 	return NEST_INSIDE;
 }
@@ -273,6 +276,8 @@ __attribute__((noreturn)) static void stay_outside(const struct nest *nest,
 		(void)waitpid(birth->pid, NULL, 0);
 		_exit(0);
 	}
+	if (nest->left)
+		nest->left(nest->context);
 	for (;;) {
 		pid_t pid = wait(&status);
 

@@ -23,6 +23,8 @@ struct nest {
 	void (*prepare)(void *context);
 	/* In whichever process met a failure; it ends then. */
 	void (*failed)(void *context, const char *message);
+	/* Outside, when the one inside goes on by itself. May be NULL; only with linger. */
+	void (*left)(void *context);
 	/* Outside, when nothing is left inside. May be NULL; only with linger. */
 	void (*ended)(void *context);
 	void *context;

@@ -17,6 +17,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "engines/aside.h"
 #include "jail.h"
 #include "rehearse.h"
 
@@ -122,6 +123,8 @@ static int make_machine(struct worker *worker, int kvm_fd, struct psb_error *err
 	if (rc < 0)
 		return rc;
 	alone = pthread_create(&thread, NULL, copy_hot_pages, worker) != 0;
+	if (!alone)
+		aside_send_thread(thread);
 	rc = open_machine(worker, kvm_fd, err);
 	if (alone)
 		(void)copy_hot_pages(worker);

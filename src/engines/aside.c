@@ -1,0 +1,40 @@
+/*
+ * Theory of operation: a set of processors without ours moves a child that waits behind us at once; with
+ * the former set back it stays where it then is, as long as the kernel likes.
+ * Trust boundary: none; it changes speed only.
+ */
+#include "engines/aside.h"
+
+#include <sched.h>
+#include <stdbool.h>
+
+/* False: there is no other one. */
+static bool find_others(cpu_set_t *all, cpu_set_t *others)
+{
+	int here = sched_getcpu();
+
+	if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof(*all), all) < 0)
+		return false;
+	*others = *all;
+	CPU_CLR((size_t)here, others);
+	return CPU_COUNT(others) > 0;
+}
+
+void aside_send(pid_t child)
+{
+	cpu_set_t all;
+	cpu_set_t others;
+
+	if (find_others(&all, &others) && sched_setaffinity(child, sizeof(others), &others) == 0)
+		(void)sched_setaffinity(child, sizeof(all), &all);
+}
+
+void aside_send_thread(pthread_t thread)
+{
+	cpu_set_t all;
+	cpu_set_t others;
+
+	if (find_others(&all, &others) &&
+	    pthread_setaffinity_np(thread, sizeof(others), &others) == 0)
+		(void)pthread_setaffinity_np(thread, sizeof(all), &all);
+}

@@ -1,0 +1,16 @@
+/* For work that a helper program does at the same time as other work of its own. */
+#ifndef PSB_ENGINES_ASIDE_H
+#define PSB_ENGINES_ASIDE_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/*
+ * Has a child or thread that was just made start on another processor than the caller's: the kernel
+ * likes to put it behind its maker, although another one is idle, and then it waits until the maker does.
+ * It may go on anywhere. Without a choice, or the right to choose, nothing is changed.
+ */
+void aside_send(pid_t child);
+void aside_send_thread(pthread_t thread);
+
+#endif
