@@ -125,13 +125,24 @@ static PyObject *take_json(uint64_t len, PyObject *revive)
 	return value;
 }
 
-static char *expected; /* the member of the options with that list */
+/* The options of a request that brings the expected import list and asks for nothing else; what they
+ * decode to, with `true` in the list's place; and where that member begins. */
+static char *expected;
 static size_t expected_len;
+static PyObject *expected_options;
+#define EXPECTED_LIST (sizeof(REQUEST_PLAIN_OPTIONS) - sizeof("\"imports\":"))
+
+static PyObject *decode_expected(void)
+{
+	static const char text[] = REQUEST_PLAIN_OPTIONS "true}";
+
+	return psb_decode(text, sizeof(text) - 1, NULL);
+}
 
 /* expect(bytes) -> dict: the import list, as text, that requests are expected to bring. */
 PyObject *psb_expect(PyObject *module, PyObject *args)
 {
-	static const char key[] = "\"imports\":";
+	static const char head[] = REQUEST_PLAIN_OPTIONS;
 	const char *text;
 	Py_ssize_t len;
 	char *copy;
@@ -139,32 +150,48 @@ PyObject *psb_expect(PyObject *module, PyObject *args)
 	(void)module;
 	if (!PyArg_ParseTuple(args, "y#", &text, &len))
 		return NULL;
-	copy = malloc(sizeof(key) + (size_t)len);
+	copy = malloc(sizeof(head) + (size_t)len);
 	if (!copy)
 		return PyErr_NoMemory();
-	memcpy(copy, key, sizeof(key) - 1);
-	memcpy(copy + sizeof(key) - 1, text, (size_t)len + 1);
+	memcpy(copy, head, sizeof(head) - 1);
+	memcpy(copy + sizeof(head) - 1, text, (size_t)len);
+	copy[sizeof(head) - 1 + (size_t)len] = '}';
 	free(expected);
 	expected = copy;
-	expected_len = sizeof(key) - 1 + (size_t)len;
-	return psb_decode(text, (size_t)len, NULL);
+	expected_len = sizeof(head) + (size_t)len;
+	Py_XDECREF(expected_options);
+	expected_options = decode_expected();
+	return expected_options ? psb_decode(text, (size_t)len, NULL) : NULL;
+}
+
+/* Quotes within a string are escaped, so nothing but the member itself can match. */
+static void replace_expected(char *text, size_t len)
+{
+	static const char known[] = "\"imports\":true";
+	size_t list_len = expected_len - EXPECTED_LIST - 1;
+	char *found = memmem(text, len, expected + EXPECTED_LIST, list_len);
+
+	if (!found || list_len < sizeof(known))
+		return;
+	memset(found, ' ', list_len);
+	memcpy(found, known, sizeof(known) - 1);
 }
 
 /* Reading a list of names and making a set of them takes longer than a small program. Where the
- * list is the expected one, `true` stands in its place. Quotes within a string are escaped, so
- * nothing but the member itself can match. */
+ * list is the expected one, `true` stands in its place. */
 static PyObject *take_options(uint64_t len)
 {
-	static const char known[] = "\"imports\":true";
 	char *text = take_text(len);
-	char *found = text && expected ? memmem(text, (size_t)len, expected, expected_len) : NULL;
-	PyObject *value;
+	PyObject *value = NULL;
 
-	if (found && expected_len >= sizeof(known)) {
-		memset(found, ' ', expected_len);
-		memcpy(found, known, sizeof(known) - 1);
+	if (text && expected_options && len == expected_len && memcmp(text, expected, len) == 0) {
+		Py_INCREF(expected_options);
+		value = expected_options;
+	} else if (text) {
+		if (expected)
+			replace_expected(text, (size_t)len);
+		value = psb_decode(text, (size_t)len, NULL);
 	}
-	value = text ? psb_decode(text, (size_t)len, NULL) : NULL;
 	free(text);
 	return value;
 }

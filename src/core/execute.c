@@ -77,6 +77,13 @@ static void refill(struct psb_sandbox *sandbox)
 		choose_drop(sandbox, reason.message);
 }
 
+/* Beside us a guest waits for its processor while we look at what it printed: that can wait until it
+ * has ended, or for STAY_US, unless somebody wants to see it. */
+static bool wants_end_only(const struct task *task)
+{
+	return clock_us() < task->stay_until_us && !task->job.request.on_output;
+}
+
 /* The template's descriptor always comes first. */
 static size_t gather(const struct psb_sandbox *sandbox, const struct task *task, struct pollfd *fds,
 		     bool others_busy)
@@ -90,7 +97,7 @@ static size_t gather(const struct psb_sandbox *sandbox, const struct task *task,
 		.fd = ops->template_fd(task->state == TASK_QUEUED ? sandbox->tmpl : task->tmpl),
 		.events = POLLIN};
 	if (task->state == TASK_RUNNING)
-		wanted = ops->pollfds(task->run.instance, watched);
+		wanted = ops->pollfds(task->run.instance, wants_end_only(task), watched);
 	for (size_t i = 0; i < wanted; i++)
 		if (watched[i].fd != fds[0].fd)
 			fds[count++] = watched[i];

@@ -6,6 +6,7 @@
  */
 #include "core/place.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -138,6 +139,23 @@ void place_anywhere(const struct place *place, struct placed *placed)
 	placed->held = false;
 	if (!placed->sees)
 		placed->processor = -1;
+}
+
+void place_threads_anywhere(const struct place *place, struct placed *placed)
+{
+	pid_t pid = placed->held ? number_of(placed->pidfd) : 0;
+	const struct dirent *entry;
+	char path[48];
+	DIR *threads = NULL;
+
+	place_anywhere(place, placed);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	if (pid > 0 && procfs_is_ours())
+		threads = opendir(path);
+	while (threads && (entry = readdir(threads)))
+		(void)hold((pid_t)strtol(entry->d_name, NULL, 10), &place->allowed);
+	if (threads)
+		(void)closedir(threads);
 }
 
 bool place_pays(struct place *place)

@@ -45,6 +45,8 @@ bool place_here(struct place *place, struct placed *placed);
 /* From now on it is woken on another one, if it was held here. */
 void place_elsewhere(const struct place *place, struct placed *placed);
 void place_anywhere(const struct place *place, struct placed *placed);
+/* The same for one that has had time to make threads, which are held with it. */
+void place_threads_anywhere(const struct place *place, struct placed *placed);
 
 /* Between these two the calling thread is woken where it is. False: it was not possible. */
 struct place_stay {

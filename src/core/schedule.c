@@ -16,6 +16,7 @@
 #define MAX_STARTS 3u
 #define STAY_US UINT64_C(2000)
 #define BUSY_US UINT64_C(1000)
+#define WINDOW_US UINT64_C(50) /* longer, and we were interrupted: the guest may have run */
 
 enum readiness { NOT_READY, IS_READY, LOOK_AGAIN };
 
@@ -115,6 +116,7 @@ static int send(struct psb_sandbox *sandbox, struct task *task, struct engine_in
 	struct placed *placed = ops->process ? ops->process(instance) : NULL;
 	bool here = placed && runs_alone(sandbox, task) && place_pays(&sandbox->place) &&
 		    place_here(&sandbox->place, placed);
+	uint64_t start_us = clock_us();
 	int error;
 
 	sandbox->place.in_use = here;
@@ -122,8 +124,9 @@ static int send(struct psb_sandbox *sandbox, struct task *task, struct engine_in
 		place_anywhere(&sandbox->place, placed);
 	error = ops->start(instance, &task->job.limits, task->job.bytes.data, task->job.bytes.len,
 			   reason);
-	if (placed && placed->sees)
-		place_anywhere(&sandbox->place, placed);
+	if (placed && placed->sees && placed->held)
+		(clock_us() < start_us + WINDOW_US ? place_anywhere : place_threads_anywhere)(
+			&sandbox->place, placed);
 	task->stay_until_us = here ? clock_us() + STAY_US : 0;
 	return error;
 }

@@ -139,7 +139,7 @@ void watch_task(struct psb_sandbox *sandbox, struct task *task)
 
 	if (!task_is_async(task))
 		return;
-	count = task->ops->pollfds(task->run.instance, fds);
+	count = task->ops->pollfds(task->run.instance, false, fds);
 	drop_unwanted(watch, task, fds, count);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t events = fds[i].events & POLLOUT ? EPOLLOUT : EPOLLIN;

@@ -96,8 +96,9 @@ struct engine_ops {
 	int (*start)(struct engine_instance *instance, const struct psb_limits *limits,
 		     const uint8_t *request, size_t request_len, struct psb_error *err);
 	/* Descriptors that matter now (the template's is included); returns how many. One that was
-	 * reported once stays open until recycle(). */
-	size_t (*pollfds)(const struct engine_instance *instance,
+	 * reported once stays open until recycle(). `end_only`: leave out what tells of output
+	 * alone; the guest may then wait until it is taken. */
+	size_t (*pollfds)(const struct engine_instance *instance, bool end_only,
 			  struct pollfd fds[ENGINE_MAX_POLLFDS]);
 	/* True when a turn() or another instance's pump() took in something about this instance,
 	 * so that its pump() or workspace() is due although no descriptor says so. Cleared by

@@ -29,6 +29,10 @@
 
 #include "pysandbox.h"
 
+/* How the options of a request begin that asks for nothing special; its import list and "}" follow. */
+#define REQUEST_PLAIN_OPTIONS                                                                      \
+	"{\"filename\":\"main.py\",\"keep_source\":false,\"env\":{},\"imports\":"
+
 #define REQUEST_MAGIC 0x51425350u
 #define REQUEST_VERSION 1u
 #define REQUEST_HEADER_BYTES 64u

@@ -97,7 +97,7 @@ static inline bool has_cgroups(const struct keeper *keeper)
 	return keeper->rung == RUNG_A;
 }
 
-/* Its slot's group is made while its cage is built, and entered when it becomes the guest. */
+/* Its slot's group is made while the interpreter starts, and entered when it becomes the guest. */
 static inline bool enters_late(const struct keeper *keeper)
 {
 	return has_cgroups(keeper) && keeper->config.single_use && !keeper->config.preload[0];
@@ -105,10 +105,13 @@ static inline bool enters_late(const struct keeper *keeper)
 
 /* processors.c */
 void slot_born_near(const struct keeper *keeper, uint32_t index); /* before it touches its pages */
+void slot_let_go(const struct keeper *keeper, uint32_t index);    /* ... if the host cannot */
 void slot_die_elsewhere(const struct keeper *keeper, const struct slot *slot);
 
 /* template.c: the builder and what it needs from outside. Errors as text for the host. */
 int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
+/* The rest of it, while the interpreter starts: earlier it would be in the way of the builder. */
+int template_open_late(struct keeper *keeper, char text[KEEPER_TEXT_BYTES]);
 /* root_fs.c: what the cage shows of the host. Opened with the caller's rights in the new mount
  * namespace, built with the guest's. */
 void guest_root_open(const struct keeper_config *config);

@@ -109,7 +109,10 @@ static void on_template_reply(struct keeper *keeper, const struct spawn_reply *r
 		if (keeper->listener_fd < 0 && is_own_child(sender)) {
 			keeper->zygote_pid = sender;
 			keeper->listener_fd = take_fd(*fd);
-			slots_place_zygote(keeper);
+			if (template_open_late(keeper, text) < 0)
+				host_fail_template(keeper, text);
+			else
+				slots_place_zygote(keeper);
 		}
 		break;
 	case SPAWN_FAILED:

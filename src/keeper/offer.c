@@ -40,6 +40,8 @@ void slot_offer(struct keeper *keeper, uint32_t index)
 	message.bases = (struct counter_bases){.cpu_us = slot->cgroup.cpu_base_us,
 					       .memory_bytes = slot->cgroup.memory_base,
 					       .unified = keeper->cgroups.host.unified};
+	if (count == 0)
+		slot_let_go(keeper, index);
 	host_send(keeper, &message, fds, count);
 	keeper->counters_shared[index] |= count == READY_FDS;
 	close_fd(&fds[0]);

@@ -23,6 +23,15 @@ void slot_born_near(const struct keeper *keeper, uint32_t index)
 	(void)sched_setaffinity(slot->guest_pid, sizeof(only), &only);
 }
 
+void slot_let_go(const struct keeper *keeper, uint32_t index)
+{
+	const struct slot *slot = &keeper->slots[index];
+
+	if (keeper->birthplaces[index] >= 0)
+		(void)sched_setaffinity(slot->guest_pid, sizeof(keeper->processors),
+					&keeper->processors);
+}
+
 /* The host is about to wake on this processor, and what dies would be ahead of it: the kernel wakes
  * a killed process where it slept, and its exit takes longer than a small program. */
 void slot_die_elsewhere(const struct keeper *keeper, const struct slot *slot)

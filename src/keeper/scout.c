@@ -32,10 +32,8 @@ static const char sample_source[] = "print('text')\nresult = sum(range(10))\n";
 /* As the host will write them, import list included. Gives their length. */
 static size_t write_options(const struct keeper_config *config, char *out, size_t room)
 {
-	int n = snprintf(
-		out, room,
-		"{\"filename\":\"main.py\",\"keep_source\":false,\"env\":{},\"imports\":%s}",
-		config->imports[0] ? config->imports : "{\"mode\":\"off\"}");
+	int n = snprintf(out, room, REQUEST_PLAIN_OPTIONS "%s}",
+			 config->imports[0] ? config->imports : "{\"mode\":\"off\"}");
 
 	return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }

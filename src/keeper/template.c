@@ -164,7 +164,10 @@ int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 		return -1;
 	if (!has_namespaces(keeper) && workspace_root_make(keeper) < 0)
 		return fail_text(text, errno, "make the workspaces in /tmp");
-	if (start_builder(keeper, text) < 0)
-		return -1;
+	return start_builder(keeper, text);
+}
+
+int template_open_late(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
+{
 	return enters_late(keeper) ? open_cgroups(keeper, text) : 0;
 }

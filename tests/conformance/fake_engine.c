@@ -248,11 +248,12 @@ static bool delayed(const struct engine_instance *instance)
 	return instance->delay_fd >= 0 && !instance->delay_over;
 }
 
-static size_t fake_pollfds(const struct engine_instance *instance,
+static size_t fake_pollfds(const struct engine_instance *instance, bool end_only,
 			   struct pollfd fds[ENGINE_MAX_POLLFDS])
 {
 	size_t count = 0;
 
+	(void)end_only;
 	fds[count++] = (struct pollfd){.fd = instance->tmpl->fd, .events = POLLIN};
 	if (delayed(instance))
 		fds[count++] = (struct pollfd){.fd = instance->delay_fd, .events = POLLIN};

@@ -1,10 +1,11 @@
 /* Where processes are woken: seen from outside, by what the kernel says of them. */
 #include "unit.h"
 
-#include <poll.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include "core/place.h"
 #include "core/task.h"
 #include "fixture.h"
+#include "ipc/request.h"
 
 static cpu_set_t own;
 static pid_t child;
@@ -89,6 +91,72 @@ static void test_a_process_is_held_and_let_go(void **state)
 	place_anywhere(&place, &placed);
 	assert_same(child, &own);
 	assert_false(placed.held);
+}
+
+static void *sleep_long(void *unused)
+{
+	(void)pause();
+	return unused;
+}
+
+static pid_t find_thread(pid_t process)
+{
+	const struct dirent *entry;
+	char path[40];
+	pid_t found = 0;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != process)
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+	(void)closedir(dir);
+	return found;
+}
+
+/* A second child, with a thread, whose number it gives. */
+static pid_t start_with_thread(pid_t *process)
+{
+	char byte;
+	int tell[2];
+
+	assert_int_equal(pipe(tell), 0);
+	*process = fork();
+	if (*process == 0) {
+		pthread_t other;
+
+		(void)pthread_create(&other, NULL, sleep_long, NULL);
+		(void)!write(tell[1], "x", 1);
+		(void)pause();
+		_exit(0);
+	}
+	assert_int_equal(read(tell[0], &byte, 1), 1);
+	(void)close(tell[0]);
+	(void)close(tell[1]);
+	return find_thread(*process);
+}
+
+static void test_threads_are_let_go_too(void **state)
+{
+	struct place place = learnt();
+	struct placed placed = {.processor = -1};
+	cpu_set_t one;
+	pid_t process;
+	pid_t thread = start_with_thread(&process);
+
+	(void)state;
+	placed.pidfd = (int)syscall(SYS_pidfd_open, process, 0);
+	assert_true(place_here(&place, &placed));
+	one = of(process);
+	assert_int_equal(sched_setaffinity(thread, sizeof(one), &one), 0);
+	place_threads_anywhere(&place, &placed);
+	assert_same(thread, &own);
+	assert_same(process, &own);
+	(void)kill(process, SIGKILL);
+	(void)waitpid(process, NULL, 0);
+	(void)close(placed.pidfd);
 }
 
 static void test_elsewhere_is_not_here(void **state)
@@ -203,12 +271,21 @@ static void test_it_stops_where_guests_wait(void **state)
 /* The list that templates may expect is the one that requests bring. */
 static void test_the_default_list_is_what_requests_bring(void **state)
 {
+	struct psb_request request;
 	psb_sandbox *sandbox;
+	struct task *task;
 
 	(void)state;
 	fake_reset();
 	assert_int_equal(open_fake(only_a, &sandbox, NULL), 0);
 	assert_string_equal(buffer_text(&sandbox->imports_text), DEFAULT_IMPORTS);
+	psb_request_init(&request);
+	request.source = "1";
+	request.source_len = 1;
+	assert_int_equal(task_new(sandbox, &request, &task, NULL), 0);
+	assert_string_equal(buffer_text(&task->job.options),
+			    REQUEST_PLAIN_OPTIONS DEFAULT_IMPORTS "}");
+	task_free(task);
 	psb_close(sandbox);
 }
 
@@ -217,6 +294,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_process_is_held_and_let_go),
+		T(threads_are_let_go_too),
 		T(elsewhere_is_not_here),
 		T(without_a_choice_nothing_is_done),
 		T(the_dead_are_not_touched),

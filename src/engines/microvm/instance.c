@@ -125,13 +125,14 @@ int microvm_start(struct engine_instance *instance, const struct psb_limits *lim
 	return 0;
 }
 
-size_t microvm_pollfds(const struct engine_instance *instance,
+size_t microvm_pollfds(const struct engine_instance *instance, bool end_only,
 		       struct pollfd fds[ENGINE_MAX_POLLFDS])
 {
 	const struct vm *vm = instance_vm(instance);
 	bool sending = instance->sent < sizeof(instance->command) + instance->request_len;
 	size_t count = 0;
 
+	(void)end_only; /* output and end come by one pipe */
 	/* The template's has all event pipes in it, this one's too. */
 	if (instance->state != INSTANCE_RUNNING || instance->pipe_ended) {
 		fds[count++] = (struct pollfd){.fd = instance->tmpl->epoll_fd, .events = POLLIN};

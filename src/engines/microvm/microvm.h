@@ -104,7 +104,7 @@ enum instance_state microvm_state(const struct engine_instance *instance);
 struct placed *microvm_process(struct engine_instance *instance);
 int microvm_start(struct engine_instance *instance, const struct psb_limits *limits,
 		  const uint8_t *request, size_t request_len, struct psb_error *err);
-size_t microvm_pollfds(const struct engine_instance *instance,
+size_t microvm_pollfds(const struct engine_instance *instance, bool end_only,
 		       struct pollfd fds[ENGINE_MAX_POLLFDS]);
 bool microvm_has_news(const struct engine_instance *instance);
 int microvm_pump(struct engine_instance *instance, const struct engine_sink *sink,

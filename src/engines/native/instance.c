@@ -209,7 +209,8 @@ int native_start(struct engine_instance *instance, const struct psb_limits *limi
 	return 0;
 }
 
-size_t native_pollfds(const struct engine_instance *instance, struct pollfd fds[ENGINE_MAX_POLLFDS])
+size_t native_pollfds(const struct engine_instance *instance, bool end_only,
+		      struct pollfd fds[ENGINE_MAX_POLLFDS])
 {
 	size_t count = 0;
 
@@ -217,7 +218,7 @@ size_t native_pollfds(const struct engine_instance *instance, struct pollfd fds[
 	if (instance->state != INSTANCE_RUNNING)
 		return count;
 	for (size_t i = 0; i < NATIVE_SOURCES; i++)
-		if (!instance->sources[i].ended)
+		if (!instance->sources[i].ended && (!end_only || i == SOURCE_RESULT))
 			fds[count++] =
 				(struct pollfd){.fd = instance->sources[i].fd, .events = POLLIN};
 	if (!instance->arming && instance->request_sent < instance->request_len)

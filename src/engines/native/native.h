@@ -85,7 +85,7 @@ enum instance_state native_state(const struct engine_instance *instance);
 struct placed *native_process(struct engine_instance *instance);
 int native_start(struct engine_instance *instance, const struct psb_limits *limits,
 		 const uint8_t *request, size_t request_len, struct psb_error *err);
-size_t native_pollfds(const struct engine_instance *instance,
+size_t native_pollfds(const struct engine_instance *instance, bool end_only,
 		      struct pollfd fds[ENGINE_MAX_POLLFDS]);
 bool native_has_news(const struct engine_instance *instance);
 int native_pump(struct engine_instance *instance, const struct engine_sink *sink,
