@@ -420,13 +420,23 @@ static uint64_t cpu_total_us(const struct cgroup_tree *tree, const struct cgroup
 	return counter_cpu_us(slot->cpu_usage, tree->host.unified);
 }
 
+static void mark_memory(const struct cgroup_tree *tree, struct cgroup_slot *slot)
+{
+	bool v2 = tree->host.unified;
+
+	slot->memory_base = number_at(slot->dirs[CGROUP_MEMORY],
+				      v2 ? "memory.current" : "memory.usage_in_bytes");
+	if (!v2)
+		(void)!pwrite(slot->memory_peak, "0", 1, 0);
+}
+
 static int set_memory_wall(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t bytes)
 {
 	int dir = slot->dirs[CGROUP_MEMORY];
 	bool v2 = tree->host.unified;
 	int rc;
 
-	slot->memory_base = number_at(dir, v2 ? "memory.current" : "memory.usage_in_bytes");
+	mark_memory(tree, slot);
 	bytes += slot->memory_base + WALL_SLACK_BYTES;
 	if (v2) {
 		(void)write_at(dir, "memory.swap.max", "0");
@@ -436,18 +446,38 @@ static int set_memory_wall(const struct cgroup_tree *tree, struct cgroup_slot *s
 	(void)write_at(dir, "memory.memsw.limit_in_bytes", "-1");
 	rc = write_number_at(dir, "memory.limit_in_bytes", bytes);
 	(void)write_number_at(dir, "memory.memsw.limit_in_bytes", bytes);
-	(void)!pwrite(slot->memory_peak, "0", 1, 0);
+	return rc;
+}
+
+static int set_walls(const struct cgroup_tree *tree, struct cgroup_slot *slot,
+		     uint64_t memory_bytes, uint64_t processes)
+{
+	int rc = set_memory_wall(tree, slot, memory_bytes);
+
+	return rc < 0 ? rc
+		      : write_number_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS],
+					"pids.max", processes);
+}
+
+int cgroup_slot_arm_ahead(const struct cgroup_tree *tree, struct cgroup_slot *slot,
+			  uint64_t memory_bytes, uint64_t processes)
+{
+	int rc = set_walls(tree, slot, memory_bytes, processes);
+
+	slot->armed_ahead = rc == 0;
 	return rc;
 }
 
 int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t memory_bytes,
 		    uint64_t processes)
 {
-	int rc = set_memory_wall(tree, slot, memory_bytes);
+	int rc = 0;
 
-	if (rc == 0)
-		rc = write_number_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.max",
-				     processes);
+	if (slot->armed_ahead)
+		mark_memory(tree, slot);
+	else
+		rc = set_walls(tree, slot, memory_bytes, processes);
+	slot->armed_ahead = false;
 	slot->oom_base = oom_kills(tree, slot);
 	slot->pids_base = pid_fails(tree, slot);
 	slot->fail_base = memory_fails(tree, slot);

@@ -42,6 +42,7 @@ struct cgroup_slot {
 	int tasks[CGROUP_CONTROLLERS]; /* v1: a process enters by writing "0" here; -1 on v2 */
 	int cpu_usage;                 /* kept open: read at the end of every execution */
 	int memory_peak;
+	bool armed_ahead;
 	uint64_t oom_base;
 	uint64_t pids_base;
 	uint64_t fail_base;
@@ -58,6 +59,11 @@ int cgroup_slot_attach(const struct cgroup_tree *tree, const struct cgroup_slot 
 /* Limits count from what the slot's group holds now; also marks the base of all counters. */
 int cgroup_slot_arm(const struct cgroup_tree *tree, struct cgroup_slot *slot, uint64_t memory_bytes,
 		    uint64_t processes);
+
+/* While it is empty and there is time: the next cgroup_slot_arm(), which must be for the same limits, then
+ * only marks the base. */
+int cgroup_slot_arm_ahead(const struct cgroup_tree *tree, struct cgroup_slot *slot,
+			  uint64_t memory_bytes, uint64_t processes);
 
 struct cgroup_usage {
 	uint64_t cpu_us;

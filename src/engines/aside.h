@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 /*
- * Has a child or thread that was just made start on another processor than the caller's: the kernel
- * likes to put it behind its maker, although another one is idle, and then it waits until the maker does.
+ * Has a process or thread that waits behind the caller go on on another processor: the kernel likes to put
+ * what was just made behind its maker, although another one is idle, and there it waits until the maker does.
  * It may go on anywhere. Without a choice, or the right to choose, nothing is changed.
  */
 void aside_send(pid_t child);

@@ -103,12 +103,14 @@ int orphan_start(const char *libexec, const char *program, const char *who, cons
 	ours = pair[0];
 	theirs = pair[1];
 	spawn.socket = theirs;
+	/* Before there is anybody to read it: the program then need not wait for it. */
+	if (send(ours, config, config_bytes, MSG_NOSIGNAL) != (ssize_t)config_bytes)
+		return psb_fail(err, PSB_E_ENGINE, errno, "%s: cannot configure %s: %s", who, name,
+				strerror(errno));
 	rc = spawn_orphan(&spawn);
 	if (rc < 0)
 		return psb_fail(err, PSB_E_ENGINE, -rc, "%s: cannot start %.400s: %s", who, path,
 				strerror(-rc));
-	if (send(ours, config, config_bytes, MSG_NOSIGNAL) != (ssize_t)config_bytes)
-		return psb_fail(err, PSB_E_ENGINE, errno, "%s: %s did not start", who, name);
 	(void)fcntl(ours, F_SETFL, O_NONBLOCK);
 	*control_fd = take_fd(ours);
 	return 0;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "engines/aside.h"
 #include "keeper/keeper.h"
 
 #define GUEST_ID 1000
@@ -169,5 +170,15 @@ int template_start(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 
 int template_open_late(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 {
-	return enters_late(keeper) ? open_cgroups(keeper, text) : 0;
+	int rc;
+
+	if (!enters_late(keeper))
+		return 0;
+	aside_send(keeper->zygote_pid); /* it has woken us where it was itself */
+	if (open_cgroups(keeper, text) < 0)
+		return -1;
+	rc = cgroup_slot_arm_ahead(&keeper->cgroups, &keeper->slots[0].cgroup,
+				   keeper->config.limits.memory_bytes,
+				   keeper->config.limits.processes);
+	return rc < 0 ? fail_text(text, -rc, "set the slot's walls") : 0;
 }
