@@ -31,8 +31,6 @@
 /* The group's slack above the soft limit (RLIMIT_AS), so that Python's MemoryError comes first. */
 #define WALL_SLACK_BYTES (8u << 20)
 
-static const char *const names_v1[CGROUP_CONTROLLERS] = {"memory", "pids", "cpuacct"};
-
 static size_t controller_count(const struct cgroup_host *host)
 {
 	return host->unified ? 1 : CGROUP_CONTROLLERS;
@@ -75,111 +73,6 @@ static uint64_t keyed_at(int dir, const char *file, const char *key)
 	char text[1024];
 
 	return read_at(dir, file, text, sizeof(text)) > 0 ? counter_keyed(text, key) : 0;
-}
-
-/* Finds the path in the line of `controller` ("" for v2) of the text of /proc/self/cgroup. */
-static bool own_path(const char *text, const char *controller, char *out, size_t size)
-{
-	size_t len = strlen(controller);
-
-	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *list = line + strcspn(line, ":\n");
-		const char *path = *list == ':' ? list + 1 + strcspn(list + 1, ":\n") : list;
-		size_t bytes = *path == ':' ? strcspn(path + 1, "\n") : size;
-
-		if (bytes >= size || path != list + 1 + len ||
-		    strncmp(list + 1, controller, len) != 0)
-			continue;
-		if (bytes == 1) /* "/" */
-			bytes = 0;
-		memcpy(out, path + 1, bytes);
-		out[bytes] = '\0';
-		return true;
-	}
-	return false;
-}
-
-static bool usable_dir(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && access(path, W_OK) == 0;
-}
-
-static bool find_v1(const char *sysfs, const char *own, struct cgroup_host *out)
-{
-	for (size_t i = 0; i < CGROUP_CONTROLLERS; i++) {
-		char path[160] = "";
-		char *dir = out->parent[i];
-
-		(void)own_path(own, names_v1[i], path, sizeof(path));
-		(void)snprintf(dir, sizeof(out->parent[i]), "%.60s/%s%s", sysfs, names_v1[i], path);
-		/* In a container the path is often relative to a root that is not mounted. */
-		if (!usable_dir(dir))
-			(void)snprintf(dir, sizeof(out->parent[i]), "%.60s/%s", sysfs, names_v1[i]);
-		if (!usable_dir(dir))
-			return false;
-	}
-	out->unified = false;
-	return true;
-}
-
-static bool delegates(const char *dir)
-{
-	char text[256];
-	char path[300];
-	auto_fd fd = -1;
-
-	(void)snprintf(path, sizeof(path), "%.255s/cgroup.subtree_control", dir);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	(void)!write(fd, "+memory +pids", 13);
-	return counter_text(fd, text, sizeof(text)) > 0 && strstr(text, "memory") &&
-	       strstr(text, "pids");
-}
-
-/* v2: the nearest ancestor of our own group whose children get the memory and pids controllers.
- * Our own group has processes, so the kernel refuses it unless it is the root. */
-static bool find_v2(const char *sysfs, const char *own, struct cgroup_host *out)
-{
-	char path[160] = "";
-	char probe[300];
-	char *slash;
-
-	(void)snprintf(probe, sizeof(probe), "%.255s/cgroup.controllers", sysfs);
-	if (access(probe, R_OK) < 0 || !own_path(own, "", path, sizeof(path)))
-		return false;
-	for (;;) {
-		char *dir = out->parent[0];
-
-		(void)snprintf(dir, sizeof(out->parent[0]), "%.60s%s", sysfs, path);
-		if (usable_dir(dir) && delegates(dir)) {
-			out->unified = true;
-			return true;
-		}
-		slash = strrchr(path, '/');
-		if (!slash)
-			return false;
-		*slash = '\0';
-	}
-}
-
-int cgroup_find(const char *sysfs, const char *self, struct cgroup_host *out, struct psb_error *err)
-{
-	struct cgroup_host host = {0};
-	char own[4096];
-
-	if (read_at(AT_FDCWD, self, own, sizeof(own)) < 0)
-		own[0] = '\0';
-	if (!find_v2(sysfs, own, &host) && !find_v1(sysfs, own, &host))
-		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
-				"no writable control group with memory and pids below %s; run as "
-				"root or in a delegated group (systemd-run --user --scope "
-				"-p Delegate=yes)",
-				sysfs);
-	*out = host;
-	return 0;
 }
 
 static void group_path(const struct cgroup_tree *tree, size_t controller, const char *child,
@@ -232,7 +125,7 @@ static int make_top(struct cgroup_tree *tree, size_t controller, struct psb_erro
 				strerror(errno));
 	if (!tree->host.unified)
 		return 0;
-	if (!delegates(path))
+	if (!cgroup_delegates(path))
 		return psb_fail(err, PSB_E_UNSUPPORTED, 0,
 				"control group %s does not pass on memory and pids", path);
 	group_path(tree, controller, "zygote", path);
@@ -415,6 +308,12 @@ static uint64_t pid_fails(const struct cgroup_tree *tree, const struct cgroup_sl
 	return keyed_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.events", "max");
 }
 
+int cgroup_slot_open_refusals(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	return openat(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.events",
+		      O_RDONLY | O_CLOEXEC);
+}
+
 static uint64_t cpu_total_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
 {
 	return counter_cpu_us(slot->cpu_usage, tree->host.unified);
@@ -496,9 +395,9 @@ void cgroup_slot_usage(const struct cgroup_tree *tree, const struct cgroup_slot 
 	*out = (struct cgroup_usage){.cpu_us = cgroup_slot_cpu_us(tree, slot)};
 	out->memory_peak_bytes =
 		counter_above(counter_peak_bytes(slot->memory_peak), slot->memory_base);
+	out->process_limit_hit = pid_fails(tree, slot) > slot->pids_base;
 	if (!with_events)
 		return;
 	out->oom_killed = oom_kills(tree, slot) > slot->oom_base;
 	out->memory_limit_hit = memory_fails(tree, slot) > slot->fail_base;
-	out->process_limit_hit = pid_fails(tree, slot) > slot->pids_base;
 }

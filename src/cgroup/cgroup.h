@@ -20,6 +20,9 @@ struct cgroup_host {
 int cgroup_find(const char *sysfs, const char *self, struct cgroup_host *out,
 		struct psb_error *err);
 
+/* v2: do the children of this group get memory and pids, perhaps from now on? */
+bool cgroup_delegates(const char *dir);
+
 struct cgroup_tree {
 	struct cgroup_host host;
 	char name[64]; /* "psb-<pid>-<start>" */
@@ -72,6 +75,8 @@ struct cgroup_usage {
 	bool memory_limit_hit;
 	bool process_limit_hit;
 };
+/* The file that counts what the slot's limit of processes has refused; -1: there is none. */
+int cgroup_slot_open_refusals(const struct cgroup_tree *tree, const struct cgroup_slot *slot);
 uint64_t cgroup_slot_cpu_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot);
 void cgroup_slot_usage(const struct cgroup_tree *tree, const struct cgroup_slot *slot,
 		       bool with_events, struct cgroup_usage *out);

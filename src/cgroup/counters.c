@@ -45,3 +45,10 @@ uint64_t counter_peak_bytes(int fd)
 
 	return fd >= 0 && counter_text(fd, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
 }
+
+uint64_t counter_refusals(int fd)
+{
+	char text[64];
+
+	return counter_text(fd, text, sizeof(text)) > 0 ? counter_keyed(text, "max") : 0;
+}

@@ -18,6 +18,9 @@ uint64_t counter_cpu_us(int fd, bool unified);
 /* memory.max_usage_in_bytes or memory.peak; 0 for a descriptor of -1. */
 uint64_t counter_peak_bytes(int fd);
 
+/* The "max" of pids.events. */
+uint64_t counter_refusals(int fd);
+
 /* What is above the base, never below zero. */
 static inline uint64_t counter_above(uint64_t total, uint64_t base)
 {

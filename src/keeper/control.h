@@ -21,7 +21,7 @@
 #define KEEPER_MAX_SLOTS 64u
 #define KEEPER_TEXT_BYTES 400u
 #define HOST_FDS 5u
-#define READY_FDS 4u
+#define READY_FDS 5u
 
 /* The caps an instance is prepared with, or tightened to. */
 struct slot_limits {
@@ -102,6 +102,7 @@ enum keeper_message_type {
 struct counter_bases {
 	uint64_t cpu_us;
 	uint64_t memory_bytes;
+	uint64_t refused; /* processes and threads */
 	uint32_t unified; /* control groups v2 */
 	uint32_t reserved;
 };
@@ -109,7 +110,7 @@ struct counter_bases {
 /* Keeper -> host. KEEPER_WORKSPACE carries one descriptor, or none when there is no workspace.
  * KEEPER_READY carries what the host needs to end a finished run by itself, or nothing when that is
  * the keeper's alone: pidfds of the guest and of its init and, with a slot's first instance, the
- * slot's counters of CPU time and of peak memory (counters.h). */
+ * slot's counters of CPU time, of peak memory and of refused processes (counters.h). */
 struct keeper_message {
 	uint32_t type;
 	uint32_t slot;

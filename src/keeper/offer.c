@@ -28,17 +28,20 @@ void slot_offer(struct keeper *keeper, uint32_t index)
 	const struct slot *slot = &keeper->slots[index];
 	struct keeper_message message = {
 		.type = KEEPER_READY, .slot = index, .generation = slot->generation};
-	int fds[READY_FDS] = {-1, -1, slot->cgroup.cpu_usage, slot->cgroup.memory_peak};
+	bool shared = keeper->counters_shared[index];
+	int fds[READY_FDS] = {-1, -1, slot->cgroup.cpu_usage, slot->cgroup.memory_peak, -1};
 	size_t count = 0;
 
 	if (can_share(keeper, slot)) {
 		fds[0] = open_pidfd(slot->guest_pid);
 		fds[1] = open_pidfd(slot->init_pid);
+		fds[4] = shared ? -1 : cgroup_slot_open_refusals(&keeper->cgroups, &slot->cgroup);
 	}
-	if (fds[0] >= 0 && fds[1] >= 0)
-		count = keeper->counters_shared[index] ? 2 : READY_FDS;
+	if (fds[0] >= 0 && fds[1] >= 0 && (shared || fds[4] >= 0))
+		count = shared ? 2 : READY_FDS;
 	message.bases = (struct counter_bases){.cpu_us = slot->cgroup.cpu_base_us,
 					       .memory_bytes = slot->cgroup.memory_base,
+					       .refused = slot->cgroup.pids_base,
 					       .unified = keeper->cgroups.host.unified};
 	if (count == 0)
 		slot_let_go(keeper, index);
@@ -46,4 +49,5 @@ void slot_offer(struct keeper *keeper, uint32_t index)
 	keeper->counters_shared[index] |= count == READY_FDS;
 	close_fd(&fds[0]);
 	close_fd(&fds[1]);
+	close_fd(&fds[4]);
 }

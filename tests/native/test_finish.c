@@ -46,12 +46,17 @@ static int counter(const char *text)
 	return fd;
 }
 
+static const char *refusals = "max 2\n";
+
 static void give_counters(const char *cpu, const char *peak, bool unified)
 {
-	const struct keeper_message message = {
-		.type = KEEPER_READY,
-		.bases = {.cpu_us = CPU_BASE_US, .memory_bytes = MEMORY_BASE, .unified = unified}};
-	int fds[READY_FDS] = {pidfd_of(guest), pidfd_of(init), counter(cpu), counter(peak)};
+	const struct keeper_message message = {.type = KEEPER_READY,
+					       .bases = {.cpu_us = CPU_BASE_US,
+							 .memory_bytes = MEMORY_BASE,
+							 .refused = 2,
+							 .unified = unified}};
+	int fds[READY_FDS] = {pidfd_of(guest), pidfd_of(init), counter(cpu), counter(peak),
+			      counter(refusals)};
 
 	close_fd(&instance.guest.pidfd);
 	close_fd(&instance.init_pidfd);
@@ -87,6 +92,7 @@ static int tear_down(void **state)
 	close_fd(&instance.init_pidfd);
 	close_fd(&tmpl.counters[0].cpu_fd);
 	close_fd(&tmpl.counters[0].peak_fd);
+	close_fd(&tmpl.counters[0].refusals_fd);
 	return 0;
 }
 
@@ -138,6 +144,11 @@ static void test_a_met_limit_is_the_keepers(void **state)
 	give_counters("1000000\n", "1052672\n", false); /* its 1 MiB of memory, and the base */
 	assert_false(native_finish_here(&instance));
 	assert_left_alone();
+	refusals = "max 3\n"; /* one more than before it was ready */
+	give_counters("1000000\n", "0\n", false);
+	assert_false(native_finish_here(&instance));
+	assert_left_alone();
+	refusals = "max 2\n";
 	give_counters("1000000\n", "0\n", false);
 	instance.start_us = clock_us() - instance.limits.wall_ms * 1000;
 	assert_false(native_finish_here(&instance));
@@ -157,7 +168,7 @@ static void test_a_guest_that_is_gone_is_the_keepers(void **state)
 static void test_without_means_the_keeper_is_asked(void **state)
 {
 	const struct keeper_message message = {.type = KEEPER_READY};
-	int none[READY_FDS] = {-1, -1, -1, -1};
+	int none[READY_FDS] = {-1, -1, -1, -1, -1};
 
 	(void)state;
 	native_take_means(&instance, &message, none);
@@ -168,8 +179,8 @@ static void test_without_means_the_keeper_is_asked(void **state)
 /* Of a slot's second instance come the pidfds alone. */
 static void test_counters_last_for_the_slot(void **state)
 {
-	const struct keeper_message message = {.type = KEEPER_READY};
-	int fds[READY_FDS] = {-1, -1, -1, -1};
+	const struct keeper_message message = {.type = KEEPER_READY, .bases = {.refused = 2}};
+	int fds[READY_FDS] = {-1, -1, -1, -1, -1};
 	int cpu_fd;
 
 	(void)state;

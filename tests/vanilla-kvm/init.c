@@ -46,6 +46,7 @@ static void set_up(void)
 	leave_rootfs();
 	(void)mount("proc", "/proc", "proc", 0, NULL);
 	(void)mount("sysfs", "/sys", "sysfs", 0, NULL);
+	(void)mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL);
 	(void)mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	(void)mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777");
 	console = open("/dev/console", O_RDWR);

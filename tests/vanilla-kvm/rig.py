@@ -1,5 +1,6 @@
-"""The microVM engine on ordinary KVM: boots a Debian cloud kernel under QEMU's software emulation of
-an AMD processor with nested virtualisation, and runs the engine's tests and programs there.
+"""The microVM engine on ordinary KVM, and both engines with control groups v2: boots a Debian cloud
+kernel under QEMU's software emulation of an AMD processor with nested virtualisation, and runs the
+engine's tests and programs there.
 
 rig.py BUILD: everything comes from the build folder; the kernel is the package
 linux-image-cloud-amd64 of this Debian, downloaded with apt into BUILD/vanilla-kvm.
@@ -25,7 +26,7 @@ SKIPPED_FOLDERS = {"test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo
 
 # name, program, what the outcome must hold
 PROGRAMS = (
-    ("result", "result = sum(range(10))", {"status": "ok", "result": 45}),
+    ("result", "result = sum(range(10))", {"status": "ok", "result": 45, "rung": "A"}),
     ("print", "print('hello')", {"status": "ok", "stdout": "hello\n"}),
     ("exception", "1 / 0", {"status": "error"}),
     ("exit", "import sys; sys.exit(7)", {"status": "exit", "exit_code": 7}),
@@ -47,6 +48,35 @@ PROGRAMS = (
     ("memory", "x = bytearray(1 << 32)", {"status": "error"}),
     ("null pointer", "import ctypes\nctypes.string_at(8)", {"status": "crash"}),
 )
+# With control groups v2, which this kernel has: walls that only a group can hold.
+FAMILY = """import os, time
+for _ in range(6):
+    if os.fork() == 0:
+        x = bytearray(90 << 20)
+        time.sleep(60)
+time.sleep(60)
+result = 1"""
+CROWD = """import os, time
+made = 0
+try:
+    while made < 1000:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        made += 1
+except OSError as e:
+    result = [type(e).__name__, made < 1000]"""
+GROUPED = (
+    ("native result", "result = sum(range(10))", {"status": "ok", "result": 45, "rung": "A"}),
+    ("native exit", "import sys; sys.exit(7)", {"status": "exit", "exit_code": 7}),
+    ("native family", FAMILY, {"limit": "memory", "rung": "A"}),
+    ("native crowd", CROWD, {"status": "ok", "result": ["BlockingIOError", True],
+                             "limits_hit": ["processes"]}),
+    ("native loop", "while True: pass", {"limit": "cpu"}),
+)
+LEFT = ("import os, time\ntime.sleep(3)\n"
+        "left = [n for n in os.listdir('/sys/fs/cgroup') if n.startswith('psb-')]\n"
+        "assert not left, left")
 LIMITED = (("endless loop", "while True: pass", {"limit": "cpu"}),)
 
 
@@ -151,6 +181,11 @@ def commands():
         yield name, [*run, "--timeout", SLOW_TIMEOUT, f"/programs/{name}.py"], expected
     for name, program, expected in LIMITED:
         yield name, [*run, "--cpu", "2", f"/programs/{name}.py"], expected
+    for name, program, expected in GROUPED:
+        limit = ["--cpu", "2"] if expected.get("limit") == "cpu" else ["--timeout", SLOW_TIMEOUT]
+        yield name, ["/pysandbox", "run", "--engine", "native", "--json", "--memory", "256M", *limit,
+                     f"/programs/{name}.py"], expected
+    yield "no groups are left", ["/usr/bin/python3", "/programs/left.py"], None
     yield "many executions", ["/pysandbox", "bench", "--engine", "microvm", "-n", "100", "--phase",
                               "latency", "-c", "print(sum(range(10)))"], None
 
@@ -178,8 +213,9 @@ def make_initrd(build, folder, modules):
             initrd.add(source, "/libexec/psb/" + os.path.relpath(source, build / "libexec/psb"))
     add_python(initrd)
     add_modules(initrd, modules)
-    for name, program, _ in PROGRAMS + LIMITED:
+    for name, program, _ in PROGRAMS + LIMITED + GROUPED:
         initrd.text(f"/programs/{name}.py", program + "\n")
+    initrd.text("/programs/left.py", LEFT + "\n")
     initrd.text("/policy.json", '{"imports": {"mode": "off"}}')
     initrd.text("/commands", "".join("\t".join(words) + "\n" for _, words, _ in commands()))
     initrd.close()
@@ -203,6 +239,7 @@ def differs(expected, text, code):
     if line is None:
         return f"no outcome: {text[-600:]}"
     outcome = json.loads(line)
+    outcome["rung"] = outcome["engine"]["rung"]
     wrong = {key: outcome.get(key) for key, value in expected.items() if outcome.get(key) != value}
     return f"{wrong} in {line[:600]}" if wrong else None
 

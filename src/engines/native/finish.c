@@ -22,9 +22,10 @@ void native_take_means(struct engine_instance *instance, const struct keeper_mes
 	if (fds[3] >= 0) {
 		close_fd(&counters->cpu_fd);
 		close_fd(&counters->peak_fd);
+		close_fd(&counters->refusals_fd);
 		counters->cpu_fd = take_fd(fds[2]);
 		counters->peak_fd = take_fd(fds[3]);
-		fds[2] = fds[3] = -1;
+		counters->refusals_fd = take_fd(fds[4]);
 	}
 	instance->bases = message->bases;
 	instance->guest.pidfd = take_fd(fds[0]);
@@ -60,7 +61,9 @@ bool native_finish_here(struct engine_instance *instance)
 		counter_above(counter_peak_bytes(counters->peak_fd), bases->memory_bytes);
 	evidence.wall_us = clock_us() - instance->start_us;
 	/* A guest that is gone already has died of something. */
-	if (met_a_limit(instance, &evidence) || kill_by(instance->guest.pidfd) < 0)
+	if (met_a_limit(instance, &evidence) ||
+	    counter_refusals(counters->refusals_fd) > bases->refused ||
+	    kill_by(instance->guest.pidfd) < 0)
 		return false;
 	(void)kill_by(instance->init_pidfd); /* with it go processes that the guest has made */
 	instance->evidence = evidence;

@@ -9,6 +9,7 @@
 struct slot_counters {
 	int cpu_fd;
 	int peak_fd;
+	int refusals_fd;
 };
 
 struct engine_template {

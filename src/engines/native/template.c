@@ -225,6 +225,7 @@ void native_template_forget(struct engine_template *tmpl)
 		close_fd(&tmpl->start_timers[i]);
 		close_fd(&tmpl->counters[i].cpu_fd);
 		close_fd(&tmpl->counters[i].peak_fd);
+		close_fd(&tmpl->counters[i].refusals_fd);
 	}
 	free(tmpl);
 }
