@@ -31,7 +31,7 @@
 /* Host ids of guests: far above any account, and apart for every keeper of this host. */
 #define UID_RANGE_START 1000000000u
 #define UIDS_PER_KEEPER 256u
-#define REAP_WAIT_MS 1000
+#define REAP_WAIT_MS 10000 /* nobody waits for us; on a busy host a bomb takes long to die */
 #define KEEPER_OPEN_FILES 4096u
 
 static void on_host_message(struct keeper *keeper, const struct host_message *message,

@@ -58,8 +58,9 @@ int microvm_prepare(struct engine_template *tmpl, int processor, struct engine_i
 	vm = &tmpl->vms[slot];
 	if (vm->state == VM_FREE)
 		rc = vm_start(tmpl, (uint32_t)slot, err);
+	/* A supervisor that has ended before it was asked has said why. */
 	if (rc < 0)
-		return rc;
+		return microvm_turn(tmpl, err) < 0 ? PSB_E_ENGINE : rc;
 	instance->tmpl = tmpl;
 	instance->slot = (uint32_t)slot;
 	instance->state = vm->state == VM_IDLE ? INSTANCE_READY : INSTANCE_PREPARING;
