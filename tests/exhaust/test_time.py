@@ -161,6 +161,14 @@ def test_cpu_limit_of_one_thread(exhaust):
     assert run.limit == "cpu" and 150 <= run.usage["cpu_ms"] <= 700
 
 
+def test_a_short_cpu_limit_is_kept_as_exactly(exhaust):
+    """Ten milliseconds are the grain, so one of a few runs on a busy host comes near to that."""
+    runs = [exhaust.run("while True:\n    pass", {"cpu_limit"}, timeout=2.0, args=["--cpu", "0.01"])
+            for _ in range(5)]
+    assert all(run.limit == "cpu" for run in runs)
+    assert min(run.usage["cpu_ms"] for run in runs) < 40
+
+
 def test_cpu_limit_counts_threads_and_children(exhaust):
     code = """
 import os, threading

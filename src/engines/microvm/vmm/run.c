@@ -157,8 +157,6 @@ void run_arm_wall(const struct run *run)
 /* -1: nothing is over. */
 static int check_limits(const struct run *run)
 {
-	if (run->cpu_limit_ns <= LOOK_NS)
-		arm_cpu(run);
 	if (run->execution && wanted_stop == run->execution)
 		return RUN_STOPPED;
 	if (run->cpu_deadline_ns && run_cpu_ns() >= run->cpu_deadline_ns)
@@ -393,6 +391,8 @@ enum run_end run_machine_armed(struct run *run)
 	interrupted_run = kvm;
 	run->look_ns = run_clock_ns() + LOOK_NS;
 	run_arm_wall(run);
+	if (run->cpu_limit_ns <= LOOK_NS)
+		arm_cpu(run);
 	if (run->execution && wanted_stop == run->execution)
 		end = RUN_STOPPED; /* it came before the start */
 	while (end < 0) {
