@@ -128,5 +128,10 @@ class UnlikeList(KnownList):
     template = (json.dumps(DENY['imports']),)
 
 
+class UnquotableList(KnownList):
+    """A name that JSON writes with escapes makes another list."""
+    template = known({'imports': {'mode': 'deny', 'names': ['subprocess'], 'policy': 'a "name"'}})
+
+
 if __name__ == '__main__':
     unittest.main()
