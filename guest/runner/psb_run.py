@@ -13,7 +13,7 @@ modules = sys.modules
 machine = False  # in a virtual machine: one snapshot serves all executions
 program = None
 renewals = ()  # of a machine: what has to be renewed for each request
-first_main = modules.get('__main__')
+first_main = modules.get('__main__')  # still runs when the program's takes its name: kept alive
 parts = {}
 run = globals()
 fetched = {}
@@ -412,8 +412,8 @@ def begin():
     except BaseException as exc:
         part('psb_errors')['not_begun'](exc)
         posix._exit(0)
-    for renew in renewals:
-        renew(modules)
+    for renew, module in renewals:
+        renew(module)
     program.accept(*request)
     return program.compile()
 

@@ -44,52 +44,38 @@ def load_modules(preloads, modules):
         numpy.dot(square, square)
 
 
-def reseed_openssl(modules):
-    module = modules.get('_ssl')
-    if module is not None:
-        module.RAND_add(posix.urandom(32), 32.0)
+def reseed_random(module):
+    module.seed()
 
 
-def reseed_uuid(modules):
+def reseed_openssl(module):
+    module.RAND_add(posix.urandom(32), 32.0)
+
+
+def reseed_uuid(module):
     """The node, the last time, and libuuid's clock sequence, which a fork shares: do without."""
-    module = modules.get('uuid')
-    if module is not None:
-        module._last_timestamp = None
-        module._node = None
-        module._generate_time_safe = None
+    module._last_timestamp = None
+    module._node = None
+    module._generate_time_safe = None
 
 
-def reseed_tempfile(modules):
-    module = modules.get('tempfile')
-    if module is not None:
-        module._name_sequence = None
-        module.tempdir = None
+def reseed_tempfile(module):
+    module._name_sequence = None
+    module.tempdir = None
 
 
-def reseed_random(modules):
-    module = modules.get('random')
-    if module is not None:
-        module.seed()
-
-
-def reseed_numpy(modules):
-    module = modules.get('numpy.random')
-    if module is not None:
-        module.seed()
-
-
-RENEWALS = (('random', reseed_random), ('numpy.random', reseed_numpy), ('uuid', reseed_uuid),
+RENEWALS = (('random', reseed_random), ('numpy.random', reseed_random), ('uuid', reseed_uuid),
             ('tempfile', reseed_tempfile), ('_ssl', reseed_openssl))
 
 
 def renewals(modules):
-    """What has to be done for the modules that are loaded by now."""
-    return [renew for name, renew in RENEWALS if modules.get(name) is not None]
+    """What has to be done, to which of the modules that are loaded by now."""
+    return [(renew, modules[name]) for name, renew in RENEWALS if modules.get(name) is not None]
 
 
 def reseed(modules):
-    for renew in renewals(modules):
-        renew(modules)
+    for renew, module in renewals(modules):
+        renew(module)
 
 
 def warm_numpy(numpy):

@@ -303,15 +303,19 @@ static uint64_t memory_fails(const struct cgroup_tree *tree, const struct cgroup
 				  : number_at(slot->dirs[CGROUP_MEMORY], "memory.failcnt");
 }
 
+static int pids_dir(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
+{
+	return slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS];
+}
+
 static uint64_t pid_fails(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
 {
-	return keyed_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.events", "max");
+	return keyed_at(pids_dir(tree, slot), "pids.events", "max");
 }
 
 int cgroup_slot_open_refusals(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
 {
-	return openat(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS], "pids.events",
-		      O_RDONLY | O_CLOEXEC);
+	return openat(pids_dir(tree, slot), "pids.events", O_RDONLY | O_CLOEXEC);
 }
 
 static uint64_t cpu_total_us(const struct cgroup_tree *tree, const struct cgroup_slot *slot)
@@ -353,9 +357,7 @@ static int set_walls(const struct cgroup_tree *tree, struct cgroup_slot *slot,
 {
 	int rc = set_memory_wall(tree, slot, memory_bytes);
 
-	return rc < 0 ? rc
-		      : write_number_at(slot->dirs[tree->host.unified ? 0 : CGROUP_PIDS],
-					"pids.max", processes);
+	return rc < 0 ? rc : write_number_at(pids_dir(tree, slot), "pids.max", processes);
 }
 
 int cgroup_slot_arm_ahead(const struct cgroup_tree *tree, struct cgroup_slot *slot,

@@ -7,15 +7,12 @@
 #include "core/place.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "core/cleanup.h"
+#include "host_probe/procfs.h"
 
 #define MOST_MISSES 3u
 #define RETRY_AFTER 32u
@@ -30,34 +27,6 @@ struct pidfd_answer {
 };
 #define PIDFD_ASK _IOWR(0xFF, 11, struct pidfd_answer)
 
-/* Of another namespace's procfs the numbers would be others'. */
-static bool procfs_is_ours(void)
-{
-	char self[16] = "";
-	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
-
-	return len > 0 && strtol(self, NULL, 10) == (long)getpid();
-}
-
-static pid_t number_by_procfs(int pidfd)
-{
-	char path[48];
-	char text[512] = "";
-	const char *line;
-	auto_fd fd = -1;
-	long number;
-
-	if (!procfs_is_ours())
-		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return 0;
-	line = strstr(text, "\nPid:");
-	number = line ? strtol(line + 5, NULL, 10) : 0;
-	return number > 0 ? (pid_t)number : 0;
-}
-
 /* 0: it is dead and reaped, or not in our namespace. */
 static pid_t number_of(int pidfd)
 {
@@ -65,7 +34,7 @@ static pid_t number_of(int pidfd)
 
 	if (ioctl(pidfd, PIDFD_ASK, &answer) == 0)
 		return (pid_t)answer.pid;
-	return number_by_procfs(pidfd);
+	return procfs_of_pidfd(pidfd);
 }
 
 void place_learn(struct place *place)
@@ -75,15 +44,16 @@ void place_learn(struct place *place)
 	place->misses = place->skipped = 0;
 }
 
-static bool only_this(cpu_set_t *set)
+/* The processor that we are on, and the set of it alone; -1: not known. */
+static int only_here(cpu_set_t *set)
 {
 	int here = sched_getcpu();
 
 	CPU_ZERO(set);
 	if (here < 0 || here >= CPU_SETSIZE)
-		return false;
+		return -1;
 	CPU_SET((size_t)here, set);
-	return true;
+	return here;
 }
 
 static bool hold(pid_t pid, const cpu_set_t *where)
@@ -103,17 +73,15 @@ bool place_is_here(const struct placed *placed)
 
 bool place_here(struct place *place, struct placed *placed)
 {
-	int here = sched_getcpu();
 	cpu_set_t only;
+	int here = only_here(&only);
 	pid_t pid;
 
-	if (!place->useful || placed->pidfd < 0 || here < 0 || here >= CPU_SETSIZE ||
+	if (!place->useful || placed->pidfd < 0 || here < 0 ||
 	    !CPU_ISSET((size_t)here, &place->allowed))
 		return false;
 	if (placed->held && placed->processor == here)
 		return true;
-	CPU_ZERO(&only);
-	CPU_SET((size_t)here, &only);
 	pid = number_of(placed->pidfd);
 	placed->held = hold(pid, &only);
 	placed->processor = here;
@@ -176,7 +144,7 @@ void place_judge(struct place *place, uint64_t wall_us, uint64_t cpu_us)
 
 bool place_stay(struct place_stay *stay)
 {
-	return only_this(&stay->now) &&
+	return only_here(&stay->now) >= 0 &&
 	       sched_getaffinity(0, sizeof(stay->before), &stay->before) == 0 &&
 	       sched_setaffinity(0, sizeof(stay->now), &stay->now) == 0;
 }

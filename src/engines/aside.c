@@ -5,19 +5,20 @@
  */
 #include "engines/aside.h"
 
-#include <sched.h>
-#include <stdbool.h>
-
-/* False: there is no other one. */
-static bool find_others(cpu_set_t *all, cpu_set_t *others)
+bool aside_others(const cpu_set_t *all, cpu_set_t *others)
 {
 	int here = sched_getcpu();
 
-	if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof(*all), all) < 0)
+	if (here < 0 || here >= CPU_SETSIZE)
 		return false;
 	*others = *all;
 	CPU_CLR((size_t)here, others);
 	return CPU_COUNT(others) > 0;
+}
+
+static bool find_others(cpu_set_t *all, cpu_set_t *others)
+{
+	return sched_getaffinity(0, sizeof(*all), all) == 0 && aside_others(all, others);
 }
 
 void aside_send(pid_t child)

@@ -3,7 +3,12 @@
 #define PSB_ENGINES_ASIDE_H
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <sys/types.h>
+
+/* All but the caller's processor. False: there is no other one. */
+bool aside_others(const cpu_set_t *all, cpu_set_t *others);
 
 /*
  * Has a process or thread that waits behind the caller go on on another processor: the kernel likes to put

@@ -1,5 +1,5 @@
 /*
- * Reads /proc entries of processes that the keeper made. The texts are the kernel's, except the
+ * Reads /proc entries of processes that the keeper or the library made. The texts are the kernel's, except the
  * command name in stat, which a guest may choose: fields are counted from the last ')'.
  */
 #include "host_probe/procfs.h"
@@ -57,6 +57,28 @@ uint64_t procfs_pid_namespace(pid_t pid)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
 	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+bool procfs_is_ours(void)
+{
+	char self[16] = "";
+	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
+
+	return len > 0 && strtol(self, NULL, 10) == (long)getpid();
+}
+
+pid_t procfs_of_pidfd(int pidfd)
+{
+	char file[32];
+	char text[512];
+	const char *line = NULL;
+	long number;
+
+	(void)snprintf(file, sizeof(file), "fdinfo/%d", pidfd);
+	if (procfs_is_ours() && read_proc(getpid(), file, text, sizeof(text)) > 0)
+		line = strstr(text, "\nPid:");
+	number = line ? strtol(line + 5, NULL, 10) : 0;
+	return number > 0 ? (pid_t)number : 0;
 }
 
 pid_t procfs_thread_group(pid_t tid)

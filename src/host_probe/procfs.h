@@ -1,4 +1,4 @@
-/* The few facts the keeper reads from /proc. All tolerate a missing /proc. */
+/* The few facts that we read from /proc. All tolerate a missing /proc. */
 #ifndef PSB_HOST_PROBE_PROCFS_H
 #define PSB_HOST_PROBE_PROCFS_H
 
@@ -14,5 +14,7 @@ uint64_t procfs_pid_namespace(pid_t pid);       /* inode of the namespace, 0 if 
 uint64_t procfs_tasks_of_user(uid_t user);
 bool procfs_names_dead_process(const char *name); /* "psb-<pid>-<start>", and it is gone */
 pid_t procfs_thread_group(pid_t tid);             /* Tgid, 0 if unknown */
+bool procfs_is_ours(void);        /* of another namespace's the numbers would be others' */
+pid_t procfs_of_pidfd(int pidfd); /* 0 if unknown, or dead and reaped */
 
 #endif

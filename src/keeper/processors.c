@@ -5,6 +5,7 @@
  */
 #include <sched.h>
 
+#include "engines/aside.h"
 #include "keeper/keeper.h"
 
 /* What it touches while it gets ready is then in the caches of the processor that will run it. The host
@@ -36,13 +37,9 @@ void slot_let_go(const struct keeper *keeper, uint32_t index)
  * a killed process where it slept, and its exit takes longer than a small program. */
 void slot_die_elsewhere(const struct keeper *keeper, const struct slot *slot)
 {
-	cpu_set_t others = keeper->processors;
-	int here = sched_getcpu();
+	cpu_set_t others;
 
-	if (here < 0 || here >= CPU_SETSIZE)
-		return;
-	CPU_CLR((size_t)here, &others);
-	if (CPU_COUNT(&others) == 0)
+	if (!aside_others(&keeper->processors, &others))
 		return;
 	if (slot->init_pid != 0)
 		(void)sched_setaffinity(slot->init_pid, sizeof(others), &others);

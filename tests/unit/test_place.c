@@ -15,6 +15,7 @@
 #include "core/place.h"
 #include "core/task.h"
 #include "fixture.h"
+#include "host_probe/procfs.h"
 #include "ipc/request.h"
 
 static cpu_set_t own;
@@ -198,6 +199,18 @@ static void test_without_a_choice_nothing_is_done(void **state)
 	assert_same(child, &own);
 }
 
+/* Where the kernel cannot be asked for it. */
+static void test_procfs_knows_the_number(void **state)
+{
+	(void)state;
+	assert_true(procfs_is_ours());
+	assert_int_equal(procfs_of_pidfd(pidfd), child);
+	assert_int_equal(procfs_of_pidfd(STDIN_FILENO), 0);
+	assert_int_equal(procfs_of_pidfd(-1), 0);
+	reap();
+	assert_int_equal(procfs_of_pidfd(pidfd), 0);
+}
+
 /* Its number may be another's by then. */
 static void test_the_dead_are_not_touched(void **state)
 {
@@ -297,6 +310,7 @@ int main(void)
 		T(threads_are_let_go_too),
 		T(elsewhere_is_not_here),
 		T(without_a_choice_nothing_is_done),
+		T(procfs_knows_the_number),
 		T(the_dead_are_not_touched),
 		T(an_unknown_process_is_not_placed),
 		T(staying_is_undone),

@@ -35,11 +35,13 @@ void native_take_means(struct engine_instance *instance, const struct keeper_mes
 
 static bool met_a_limit(const struct engine_instance *instance, const struct evidence *evidence)
 {
+	const struct slot_counters *counters = &instance->tmpl->counters[instance->slot];
 	const struct slot_limits *limits = &instance->limits;
 
 	return evidence->wall_us >= limits->wall_ms * 1000 ||
 	       evidence->cpu_us >= limits->cpu_ms * 1000 ||
-	       evidence->memory_peak_bytes >= limits->memory_bytes;
+	       evidence->memory_peak_bytes >= limits->memory_bytes ||
+	       counter_refusals(counters->refusals_fd) > instance->bases.refused;
 }
 
 static int kill_by(int pidfd)
@@ -61,9 +63,7 @@ bool native_finish_here(struct engine_instance *instance)
 		counter_above(counter_peak_bytes(counters->peak_fd), bases->memory_bytes);
 	evidence.wall_us = clock_us() - instance->start_us;
 	/* A guest that is gone already has died of something. */
-	if (met_a_limit(instance, &evidence) ||
-	    counter_refusals(counters->refusals_fd) > bases->refused ||
-	    kill_by(instance->guest.pidfd) < 0)
+	if (met_a_limit(instance, &evidence) || kill_by(instance->guest.pidfd) < 0)
 		return false;
 	(void)kill_by(instance->init_pidfd); /* with it go processes that the guest has made */
 	instance->evidence = evidence;

@@ -44,8 +44,7 @@ static void pass_environment(struct keeper_config *config)
 	}
 }
 
-/* A hint: without it each request brings the list, which takes longer. */
-/* A list without room there comes with each request only. */
+/* A hint: a list without room there comes with each request only, which takes longer. */
 static void pass_imports(const struct plan *plan, struct keeper_config *config)
 {
 	if (plan->import_mode != IMPORTS_OFF && strlen(plan->imports) < sizeof(config->imports))

@@ -38,6 +38,11 @@ void supervisor_tell(const struct supervisor *supervisor, uint32_t type, const c
 	reply(supervisor, &message);
 }
 
+static bool serve_once(const struct supervisor *supervisor)
+{
+	return supervisor->config.single_use || supervisor->config.fresh_worker;
+}
+
 __attribute__((noreturn)) static void become_worker(const struct supervisor *supervisor,
 						    uint32_t slot, int fds[MICROVM_PIPES])
 {
@@ -56,7 +61,7 @@ __attribute__((noreturn)) static void become_worker(const struct supervisor *sup
 	worker.unshared = supervisor->config.unshared_image != 0;
 	if (groups_enter(&supervisor->groups, slot) < 0)
 		worker_fail(&worker, "vmm: a worker cannot enter its control group");
-	worker.once = supervisor->config.single_use || supervisor->config.fresh_worker;
+	worker.once = serve_once(supervisor);
 	worker_main(&worker, supervisor->kvm_fd);
 }
 
@@ -99,7 +104,7 @@ static void start_worker(struct supervisor *supervisor, const struct vmm_request
 		return;
 	}
 	*slot = (struct supervised){.pid = pid, .generation = request->generation};
-	if (!supervisor->config.single_use && !supervisor->config.fresh_worker)
+	if (!serve_once(supervisor))
 		show_worker(supervisor, request, pid);
 }
 
