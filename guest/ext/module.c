@@ -46,16 +46,16 @@ static PyObject *call_with(PyObject *function, PyObject *argument)
 	return PyObject_CallFunctionObjArgs(function, argument, NULL);
 }
 
-/* Ignores the signal if it has a handler in Python. 0, or -1: exception. */
-static int ignore_handled(PyObject *getsignal, PyObject *set_signal, PyObject *ignore, long number)
+/* Ignores the signal if it has a handler in Python, other than the spared one. 0, or -1: exception. */
+static int ignore_handled(PyObject *const given[4], long number)
 {
 	PyObject *boxed = PyLong_FromLong(number);
-	PyObject *handler = boxed ? call_with(getsignal, boxed) : NULL;
+	PyObject *handler = boxed ? call_with(given[0], boxed) : NULL;
 	PyObject *before = NULL;
 	int rc = handler ? 0 : -1;
 
-	if (handler && PyCallable_Check(handler)) {
-		before = PyObject_CallFunctionObjArgs(set_signal, boxed, ignore, NULL);
+	if (handler && handler != given[3] && PyCallable_Check(handler)) {
+		before = PyObject_CallFunctionObjArgs(given[1], boxed, given[2], NULL);
 		rc = before ? 0 : -1;
 	}
 	Py_XDECREF(before);
@@ -64,19 +64,18 @@ static int ignore_handled(PyObject *getsignal, PyObject *set_signal, PyObject *i
 	return rc;
 }
 
-/* ignore_handled(getsignal, signal, SIG_IGN, last): no handler of the program's from here on. */
+/* ignore_handled(getsignal, signal, SIG_IGN, spared, last): no handler of the program's from here
+ * on, but for `spared`. */
 static PyObject *ignore_all_handled(PyObject *module, PyObject *args)
 {
-	PyObject *getsignal;
-	PyObject *set_signal;
-	PyObject *ignore;
+	PyObject *given[4];
 	long last;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "OOOl", &getsignal, &set_signal, &ignore, &last))
+	if (!PyArg_ParseTuple(args, "OOOOl", &given[0], &given[1], &given[2], &given[3], &last))
 		return NULL;
 	for (long number = 1; number <= last; number++)
-		if (ignore_handled(getsignal, set_signal, ignore, number) != 0)
+		if (ignore_handled(given, number) != 0)
 			return NULL;
 	Py_RETURN_NONE;
 }

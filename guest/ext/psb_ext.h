@@ -26,13 +26,14 @@ PyObject *psb_ready(PyObject *module, PyObject *args);
 PyObject *psb_is_scout(PyObject *module, PyObject *args);
 void psb_await_stop(void);
 
-/* request.c: read_request(revive) -> (source: bytes, inputs: dict|None, options: dict,
+/* request.c: read_request(revive, machine) -> (source: bytes, inputs: dict|None, options: dict,
  * result_bytes: int). Files are written beneath the current directory; the token stays in C. */
 PyObject *psb_read_request(PyObject *module, PyObject *args);
 PyObject *psb_expect(PyObject *module, PyObject *args);
 
 /* emit.c: emit_result(value, convert) streams FRAME_RESULT frames; convert(obj) is called for
- * types that C does not know and returns a plain replacement. emit_end(dict) writes FRAME_END. */
+ * types that C does not know and returns a plain replacement. emit_end(dict) writes FRAME_END and
+ * ends the process. */
 PyObject *psb_emit_result(PyObject *module, PyObject *args);
 PyObject *psb_emit_end(PyObject *module, PyObject *args);
 

@@ -71,6 +71,6 @@ PyObject *psb_guard_import_module(PyObject *module, PyObject *args, PyObject *kw
 
 /* emit.c */
 PyObject *psb_emit_nowhere(PyObject *module, PyObject *args);
-void psb_emit_own(void);
+void psb_emit_own(bool copies); /* this process speaks; can it have copies? */
 
 #endif

@@ -354,20 +354,20 @@ static int check_head(const uint8_t *head)
 	return 0;
 }
 
-/* read_request(revive) -> (source, inputs or None, options, result_bytes) */
+/* read_request(revive, machine) -> (source, inputs or None, options, result_bytes) */
 PyObject *psb_read_request(PyObject *module, PyObject *args)
 {
 	uint8_t head[REQUEST_HEADER_BYTES];
 	PyObject *revive;
 	PyObject *parts = NULL;
+	int machine;
 
 	(void)module;
-	if (!PyArg_ParseTuple(args, "O", &revive))
+	if (!PyArg_ParseTuple(args, "Op", &revive, &machine))
 		return NULL;
-	psb_emit_own();
+	psb_emit_own(!machine);
 	reader.left = sizeof(head);
 	if (take(head, sizeof(head)) == 0 && check_head(head) == 0) {
-		psb_emit_own(); /* a machine has another process id once a request is there */
 		memcpy(psb_token, head + 8, sizeof(psb_token));
 		psb_result_cap = get_uint(head + 48, 8);
 		reader.left = get_uint(head + 40, 8) - REQUEST_HEADER_BYTES;

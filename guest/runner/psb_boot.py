@@ -56,7 +56,8 @@ def start(argv):
     space = load('psb_run', fetch('psb_run'), names)
     machine = argv[3:4] == ['machine']
     space['become_ready'](preloads, argv[2:3] == ['1'], machine, argv[4:5] if machine else argv[3:4])
-    psb.run_between(space['begin'], space['raised'], space['end'], sys.settrace, sys.setprofile)
+    psb.run_between(space['begin'], space['raised'], space['closing'], space['settle'], space['end'],
+                    sys.settrace, sys.setprofile)
     return psb.run
 
 

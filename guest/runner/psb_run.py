@@ -220,6 +220,7 @@ class Program:
         self.exit_code = 0
         self.error = None
         self.limits_hit = []
+        self.value = self  # the result; itself: there is none
         self.has_result = False
         self.ballast = bytes(BALLAST_BYTES)  # given back to report on a MemoryError; never touched
         self.source = b''
@@ -237,8 +238,6 @@ class Program:
         self.main = make_main(self.loader, self.filename)
 
     def accept(self, source, inputs, options, cap):
-        if machine:
-            self.pid = posix.getpid()  # another one than the snapshot's
         self.source = self.loader._source = source
         self.cap = cap
         filename = options.get('filename') or self.filename
@@ -334,10 +333,11 @@ def flush_streams():
 
 
 def settle():
-    """No handler of the program and no short recursion limit from here on."""
+    """No handler of the program and no short recursion limit from here on. Python's own for SIGINT
+    stays in a machine, unless a thread is left that could ask for it: nobody else can."""
     setrecursionlimit(recursion_limit)
-    psb.ignore_handled(_signal.getsignal, _signal.signal, _signal.SIG_IGN, LAST_SIGNAL)
-    return True
+    spared = _signal.default_int_handler if machine and not _thread._count() else None
+    psb.ignore_handled(_signal.getsignal, _signal.signal, _signal.SIG_IGN, spared, LAST_SIGNAL)
 
 
 def clear_space(space):
@@ -369,25 +369,24 @@ def tear_down(program):
 
 def leave(program):
     """A process forked by the program comes to its end here too: it must stay silent."""
-    if posix.getpid() != program.pid:
+    if not machine and posix.getpid() != program.pid:
         attempt(flush_streams)
         posix._exit(program.exit_code)
 
 
+def take_result():
+    program.value = program.main.__dict__.get('result', program)
+
+
+closing = (join_threads, take_result, run_exit_functions)  # then settle(); called by run.c
+
+
 def finish(program):
-    attempt(join_threads)
-    space = program.main.__dict__
-    nothing = object()
-    value = attempt(space.get, 'result', nothing)
-    attempt(run_exit_functions)
-    for _ in range(20):  # a signal handler of the program may interrupt
-        if attempt(settle):
-            break
     attempt(flush_streams)
     leave(program)
-    if value is not nothing:
-        program.emit_result(value)
-    space = value = None
+    if program.value is not program:
+        program.emit_result(program.value)
+    program.value = None
     attempt(tear_down, program)
     attempt(flush_streams)
 
@@ -406,12 +405,11 @@ def begin():
         if hasattr(sys, name):
             delattr(sys, name)
     try:
-        request = psb.read_request(revive)
+        request = psb.read_request(revive, machine)
     except EOFError:
         posix._exit(0)
     except BaseException as exc:
         part('psb_errors')['not_begun'](exc)
-        posix._exit(0)
     for renew, module in renewals:
         renew(module)
     program.accept(*request)
@@ -432,4 +430,3 @@ def end(is_reported):
     if psb.is_scout():
         part('psb_warm')['warm'](modules)
     psb.emit_end(frame)
-    posix._exit(0)
