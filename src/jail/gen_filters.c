@@ -1,7 +1,7 @@
 /*
  * Build-time generator: turns the table of rules.h into BPF programs and a table of system-call
- * names (filters.h). libseccomp makes the binary tree; the run-time code then needs no library and
- * no allocation. Trust boundary: none, its input is our own table; but a wrong program is a hole,
+ * names (filters.h). libseccomp turns rules into a program, gen_tree.c makes it shorter; the run-time
+ * code then needs no library and no allocation. Trust boundary: none, its input is our own table; but a wrong program is a hole,
  * so what it emits is checked here (bounds, sentinels) and interpreted against an independent
  * table of verdicts in tests/jail.
  */
@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "jail/gen_tree.h"
 #include "jail/rules.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -23,6 +24,7 @@
 #define MAX_INSTANCE 512
 #define PROLOGUE 6
 #define NAMES_END 600
+#define NUMBERS (LAST_KNOWN + 2) /* the last one stands for all that are not known */
 
 struct variant {
 	const char *name;
@@ -68,7 +70,9 @@ static bool rule_action(const struct variant *variant, const struct rule *rule, 
 	return false;
 }
 
-static void add_rule(scmp_filter_ctx ctx, const struct variant *variant, const struct rule *rule)
+/* `only`: the calls that it says are judged by arguments, and no others; NULL: all. */
+static void add_rule(scmp_filter_ctx ctx, const struct variant *variant, const struct rule *rule,
+		     const struct tree_verdict *only)
 {
 	int number = seccomp_syscall_resolve_name_arch(SCMP_ARCH_X86_64, rule->call);
 	uint32_t action;
@@ -76,7 +80,7 @@ static void add_rule(scmp_filter_ctx ctx, const struct variant *variant, const s
 
 	if (number < 0 || number > LAST_KNOWN)
 		die("no such system call", rule->call, EINVAL);
-	if (!rule_action(variant, rule, &action))
+	if (!rule_action(variant, rule, &action) || (only && !only[number].by_arguments))
 		return;
 	rc = seccomp_rule_add_exact_array(ctx, action, number, rule->argc, rule->args);
 	if (rc < 0)
@@ -84,16 +88,16 @@ static void add_rule(scmp_filter_ctx ctx, const struct variant *variant, const s
 }
 
 static void add_calls(scmp_filter_ctx ctx, const struct variant *variant, const char *const *calls,
-		      size_t count, enum rule_kind kind)
+		      size_t count, enum rule_kind kind, const struct tree_verdict *only)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct rule rule = {.call = calls[i], .kind = kind, .rungs = ON_ALL};
 
-		add_rule(ctx, variant, &rule);
+		add_rule(ctx, variant, &rule, only);
 	}
 }
 
-static scmp_filter_ctx build(const struct variant *variant)
+static scmp_filter_ctx build(const struct variant *variant, const struct tree_verdict *only)
 {
 	uint32_t fallback = variant->instance ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
 	/* Calls of a foreign architecture or of x32 are reported; the instance's program leaves them
@@ -104,11 +108,11 @@ static scmp_filter_ctx build(const struct variant *variant)
 	if (!ctx || seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 ||
 	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, foreign) < 0)
 		die("libseccomp", variant->name, ENOMEM);
-	add_calls(ctx, variant, allow_calls, COUNT(allow_calls), RULE_ALLOW);
-	add_calls(ctx, variant, report_calls, COUNT(report_calls), RULE_REPORT);
-	add_calls(ctx, variant, zygote_calls, COUNT(zygote_calls), RULE_ZYGOTE);
+	add_calls(ctx, variant, allow_calls, COUNT(allow_calls), RULE_ALLOW, only);
+	add_calls(ctx, variant, report_calls, COUNT(report_calls), RULE_REPORT, only);
+	add_calls(ctx, variant, zygote_calls, COUNT(zygote_calls), RULE_ZYGOTE, only);
 	for (size_t i = 0; i < COUNT(argument_rules); i++)
-		add_rule(ctx, variant, &argument_rules[i]);
+		add_rule(ctx, variant, &argument_rules[i], only);
 	return ctx;
 }
 
@@ -193,14 +197,44 @@ static void emit_program(FILE *out, const struct variant *variant, const struct 
 		      check_sentinel(variant, code, count, SENTINEL_FD));
 }
 
+static size_t compile(const struct variant *variant, const struct tree_verdict *only,
+		      struct sock_filter *code, size_t room)
+{
+	scmp_filter_ctx ctx = build(variant, only);
+	size_t count = variant->instance || only ? 0 : put_prologue(code);
+
+	count += export(ctx, code + count, room - count);
+	seccomp_release(ctx);
+	return count;
+}
+
+/* The short program must say what the long one says. */
+static void compare(const struct variant *variant, const struct tree_verdict *verdicts,
+		    const struct sock_filter *code, size_t count)
+{
+	static struct tree_verdict found[NUMBERS];
+
+	if (!tree_judge(code, count, found, NUMBERS))
+		die("the short program cannot be judged", variant->name, EINVAL);
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (found[i].by_arguments != verdicts[i].by_arguments ||
+		    found[i].action != verdicts[i].action)
+			die("the short program differs", variant->name, EDOM);
+}
+
 static void emit_variant(FILE *out, const struct variant *variant)
 {
 	static struct sock_filter code[MAX_INSTRUCTIONS];
-	scmp_filter_ctx ctx = build(variant);
-	size_t count = variant->instance ? 0 : put_prologue(code);
+	static struct tree_verdict verdicts[NUMBERS];
+	size_t count = compile(variant, NULL, code, COUNT(code));
 
-	count += export(ctx, code + count, COUNT(code) - count);
-	seccomp_release(ctx);
+	if (!tree_judge(code, count, verdicts, NUMBERS))
+		die("the program cannot be judged", variant->name, EINVAL);
+	count = tree_write(verdicts, NUMBERS, code, COUNT(code));
+	if (count == 0)
+		die("the program has too many runs of calls", variant->name, EFBIG);
+	count += compile(variant, verdicts, code + count, COUNT(code) - count);
+	compare(variant, verdicts, code, count);
 	if (count > (variant->instance ? MAX_INSTANCE : MAX_TEMPLATE))
 		die("instructions", variant->name, EFBIG);
 	emit_program(out, variant, code, count);
