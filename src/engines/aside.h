@@ -1,4 +1,5 @@
-/* For work that a helper program does at the same time as other work of its own. */
+/* On which processors the processes of a cold start go on: side by side what can be done at the same time,
+ * on one what is done in turns. Changes speed only. */
 #ifndef PSB_ENGINES_ASIDE_H
 #define PSB_ENGINES_ASIDE_H
 
@@ -16,6 +17,21 @@ bool aside_others(const cpu_set_t *all, cpu_set_t *others);
  * It may go on anywhere. Without a choice, or the right to choose, nothing is changed.
  */
 void aside_send(pid_t child);
+/* `all`: where both may run, when the caller itself is held. */
+void aside_send_of(const cpu_set_t *all, pid_t child);
 void aside_send_thread(pthread_t thread);
+
+/*
+ * To wake an idle processor takes longer than a fork. Between these two what the caller makes begins where
+ * the caller is (and has to be let go itself, by aside_roam), and so does the caller when it is woken.
+ * False: it could not be done, and there is nothing to undo.
+ */
+bool aside_stay(cpu_set_t *before);
+void aside_roam(const cpu_set_t *before);
+
+/* From now on not on this processor: what was made here need not wait for us, nor does it when it wakes us
+ * (the kernel would do that beside it). aside_go(): only at first. */
+void aside_leave(const cpu_set_t *before);
+void aside_go(const cpu_set_t *before);
 
 #endif

@@ -2,6 +2,8 @@
  * Theory of operation: a clone that shares our memory (no exit signal: invisible to SIGCHLD and
  * waitpid(-1)) makes the real child, which execs, and ends at once; the program is then an orphan.
  * Nothing of the host's descriptors, environment or signal mask is inherited.
+ * All three begin on one processor: two idle ones woken in turn take longer than all the rest. Then the
+ * program has it for itself.
  * A host that is process 1 or a subreaper adopts the program, as it adopts every orphan.
  * Trust boundary: none is crossed; the program is our own, found by libexec_find().
  */
@@ -21,6 +23,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "engines/aside.h"
 
 #define SPAWN_STACK_BYTES (64u << 10)
 
@@ -29,12 +32,15 @@ struct spawn {
 	char *name;
 	int socket;
 	int error;
+	bool stayed;
+	cpu_set_t processors; /* ours, if we stayed on one; also as text for the program */
+	char processors_text[2 * sizeof(cpu_set_t) + 1];
 };
 
 /* In the second process: only system calls between here and exec. */
 __attribute__((noreturn)) static void exec_program(struct spawn *spawn)
 {
-	char *argv[] = {spawn->name, NULL};
+	char *argv[] = {spawn->name, spawn->stayed ? spawn->processors_text : NULL, NULL};
 	char *envp[] = {NULL};
 	sigset_t none;
 	int fd = spawn->socket;
@@ -64,6 +70,20 @@ static int intermediate_main(void *argument)
 	return 0;
 }
 
+/* It has our processors back when it has begun: at the exec the kernel would look for a better one. */
+static void stay(struct spawn *spawn)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t bytes[sizeof(cpu_set_t)];
+
+	spawn->stayed = aside_stay(&spawn->processors);
+	memcpy(bytes, &spawn->processors, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		spawn->processors_text[2 * i] = digits[bytes[i] >> 4];
+		spawn->processors_text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+}
+
 static int spawn_orphan(struct spawn *spawn)
 {
 	auto_free char *stack = malloc(SPAWN_STACK_BYTES);
@@ -75,12 +95,15 @@ static int spawn_orphan(struct spawn *spawn)
 		return -ENOMEM;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	stay(spawn);
 	pid = clone(intermediate_main, stack + SPAWN_STACK_BYTES, CLONE_VM | CLONE_VFORK, spawn);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0)
-		return -errno;
-	while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
+		spawn->error = errno;
+	while (pid > 0 && waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
 		;
+	if (spawn->stayed)
+		aside_go(&spawn->processors);
 	return -spawn->error;
 }
 

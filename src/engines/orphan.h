@@ -20,8 +20,8 @@ int orphan_start(const char *libexec, const char *program, const char *who, cons
 
 /* In the helper, first of all: standard streams to /dev/null, no other descriptor but the control
  * one, signals as they are by default (SIGPIPE ignored), a session of its own, no real-time priority,
- * `name`, root folder. */
-void orphan_begin(const char *name);
+ * `name`, root folder. `processors`: argv[1], those of the host; NULL: ours are. */
+void orphan_begin(const char *name, const char *processors);
 
 /*
  * A child that the host forked may hold a copy of the control channel and outlive it: then there is no

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,7 +26,32 @@ static void take_ordinary_priority(void)
 	(void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);
 }
 
-void orphan_begin(const char *name)
+static int digit_value(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Bytes of a cpu_set_t in hexadecimal digits. */
+static void take_processors(const char *text)
+{
+	uint8_t bytes[sizeof(cpu_set_t)];
+	cpu_set_t set;
+
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		int high = text ? digit_value(text[2 * i]) : -1;
+		int low = high >= 0 ? digit_value(text[2 * i + 1]) : -1;
+
+		if (low < 0)
+			return;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	memcpy(&set, bytes, sizeof(set));
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+void orphan_begin(const char *name, const char *processors)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction fallback = {.sa_handler = SIG_DFL};
@@ -40,6 +67,7 @@ void orphan_begin(const char *name)
 	(void)setsid();
 	take_ordinary_priority();
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	take_processors(processors);
 	(void)prctl(PR_SET_NAME, name);
 	(void)!chdir("/");
 }

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engines/aside.h"
 #include "ipc/fdpass.h"
 #include "keeper/keeper.h"
 #include "keeper/runner_start.h"
@@ -262,6 +263,7 @@ __attribute__((noreturn)) static void zygote_main(const struct keeper *keeper,
 	int listener = -1;
 	int rc;
 
+	aside_roam(&keeper->processors); /* made where its maker had to be */
 	rc = has_namespaces(keeper) ? enter_namespaced(keeper, network_ready, &fault)
 				    : enter_plain(keeper, &fault);
 	if (rc == 0)
@@ -357,6 +359,7 @@ static int make_processes(const struct keeper *keeper, const struct cage_pipes *
 	(void)close(ready[1]);
 	if (pid < 0)
 		return jail_fail(fault, errno, "fork the first process");
+	aside_send_of(&keeper->processors, (pid_t)pid); /* it makes the network meanwhile */
 	burn_process_id(keeper);
 	pid = make_sibling();
 	if (pid == 0)

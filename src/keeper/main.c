@@ -346,9 +346,9 @@ static void shut_down(struct keeper *keeper)
 	cgroup_tree_close(&keeper->cgroups, keeper->config.slots);
 }
 
-static void set_up_process(void)
+static void set_up_process(const char *processors)
 {
-	orphan_begin("psb-keeper");
+	orphan_begin("psb-keeper", processors);
 	(void)umask(022);
 	orphan_raise_open_files(KEEPER_OPEN_FILES);
 }
@@ -379,12 +379,12 @@ static int read_config(struct keeper *keeper)
 		       : -1;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static struct keeper keeper; /* 64 slots: too large for the stack */
 	char text[KEEPER_TEXT_BYTES];
 
-	set_up_process();
+	set_up_process(argc > 1 ? argv[1] : NULL);
 	keeper.host_fd = ORPHAN_CONTROL_FD;
 	keeper.zygote_fd = keeper.output_fd = keeper.listener_fd = keeper.liveness_fd = -1;
 	memset(keeper.scout.fds, -1, sizeof(keeper.scout.fds));

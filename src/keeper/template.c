@@ -92,6 +92,8 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	int liveness[2];
 	int one = 1;
 	int rc = 0;
+	cpu_set_t processors;
+	bool stayed;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
 	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ||
@@ -99,6 +101,7 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 		return fail_text(text, errno, "pipe");
 	if (setsockopt(control[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
 		return fail_text(text, errno, "ask for the senders' ids");
+	stayed = aside_stay(&processors); /* we take turns with it until the maps are written */
 	keeper->builder_pid = fork();
 	if (keeper->builder_pid == 0) {
 		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1],
@@ -122,6 +125,8 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 		rc = fail_text(text, errno, "fork the builder");
 	if (rc == 0)
 		rc = sync_with_zygote(keeper, up[0], down[1], text);
+	if (stayed)
+		aside_leave(&processors); /* the zygote will wake us, and has to go on */
 	(void)close(up[0]);
 	(void)close(down[1]);
 	return rc;
@@ -172,9 +177,9 @@ int template_open_late(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 {
 	int rc;
 
+	aside_roam(&keeper->processors);
 	if (!enters_late(keeper))
 		return 0;
-	aside_send(keeper->zygote_pid); /* it has woken us where it was itself */
 	if (open_cgroups(keeper, text) < 0)
 		return -1;
 	rc = cgroup_slot_arm_ahead(&keeper->cgroups, &keeper->slots[0].cgroup,

@@ -2,6 +2,7 @@
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -51,6 +52,43 @@ def test_a_host_on_one_processor_stays_there():
                 assert os.sched_getaffinity(0) == one
     finally:
         os.sched_setaffinity(0, before)
+
+
+def helpers():
+    """Affinities of the helpers of all sandboxes: orphans, known by their names."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if (entry / "comm").read_text().startswith("psb-"):
+                found.append(sorted(os.sched_getaffinity(int(entry.name))))
+        except OSError:
+            continue
+    return found
+
+
+def settled(wanted):
+    """A worker that has just served is held where it did."""
+    deadline = time.monotonic() + 5
+    while not (found := helpers()) or any(one != wanted for one in found):
+        if time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+    return [wanted]
+
+
+def test_what_a_sandbox_starts_may_run_wherever_the_host_may():
+    before = os.sched_getaffinity(0)
+    for allowed in (before, {max(before)}):
+        os.sched_setaffinity(0, allowed)
+        try:
+            with psbcapi.Sandbox(pool_size=2) as sandbox:
+                sandbox.warm(2)
+                assert os.sched_getaffinity(0) == allowed
+                assert settled(sorted(allowed)) == [sorted(allowed)]
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 def test_a_thread_that_is_moved_while_it_waits_stays_moved():

@@ -32,9 +32,9 @@
 /* It is handed over through a pipe that need not be read yet. */
 _Static_assert(sizeof(struct supervisor) <= 60u << 10, "the supervisor as luggage");
 
-static void set_up_process(void)
+static void set_up_process(const char *processors)
 {
-	orphan_begin("psb-vmm");
+	orphan_begin("psb-vmm", processors);
 	(void)umask(077);
 	orphan_raise_open_files(VMM_OPEN_FILES);
 }
@@ -229,14 +229,14 @@ static int do_once(struct supervisor *supervisor, struct psb_error *err)
 	return rc;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static struct supervisor supervisor;
 	struct psb_error err = {0};
 	bool host_gone;
 	int rc = 0;
 
-	set_up_process();
+	set_up_process(argc > 1 ? argv[1] : NULL);
 	supervisor.files_fd = supervisor.outside_fd = -1;
 	supervisor.host_fd = ORPHAN_CONTROL_FD;
 	supervisor.host_pidfd = orphan_watch_host(&host_gone);
