@@ -38,9 +38,13 @@ static bool judge_one(const struct sock_filter *code, size_t count, uint32_t num
 									      : AUDIT_ARCH_X86_64;
 			break;
 		case BPF_JMP | BPF_JA: at += step->k; break;
-		case BPF_JMP | BPF_JEQ | BPF_K: at += loaded == step->k ? step->jt : step->jf; break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			at += loaded == step->k ? step->jt : step->jf;
+			break;
 		case BPF_JMP | BPF_JGT | BPF_K: at += loaded > step->k ? step->jt : step->jf; break;
-		case BPF_JMP | BPF_JGE | BPF_K: at += loaded >= step->k ? step->jt : step->jf; break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			at += loaded >= step->k ? step->jt : step->jf;
+			break;
 		case BPF_RET | BPF_K:
 			*verdict = (struct tree_verdict){.action = step->k};
 			return true;
@@ -100,10 +104,9 @@ static bool find_runs(struct tree *tree, const struct tree_verdict *verdicts, ui
 			continue;
 		if (tree->run_count == MAX_RUNS)
 			return false;
-		tree->runs[tree->run_count++] =
-			(struct run){number, verdict->by_arguments
-						     ? SIZE_MAX
-						     : action_index(tree, verdict->action)};
+		tree->runs[tree->run_count++] = (struct run){
+			number,
+			verdict->by_arguments ? SIZE_MAX : action_index(tree, verdict->action)};
 	}
 	for (size_t i = 0; i < tree->run_count; i++) {
 		if (tree->runs[i].target == MAX_ACTIONS)
@@ -130,8 +133,8 @@ static void bisect(struct tree *tree, size_t low, size_t count)
 	size_t at = HEAD + tree->used++;
 	struct sock_filter *step = &tree->code[at];
 
-	*step = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, tree->runs[low + left].first,
-					     0, 0);
+	*step = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K,
+					     tree->runs[low + left].first, 0, 0);
 	if (left == 1)
 		step->jf = leap(tree, at, &tree->runs[low]);
 	else
