@@ -54,24 +54,29 @@ def test_a_host_on_one_processor_stays_there():
         os.sched_setaffinity(0, before)
 
 
-def helpers():
-    """Affinities of the helpers of all sandboxes: orphans, known by their names."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+def helpers(earlier=()):
+    """Those of all sandboxes: orphans, known by their names; not the dead."""
+    found = set()
+    for pid, (_, state, _) in psbtest.process_table().items():
         try:
-            if (entry / "comm").read_text().startswith("psb-"):
-                found.append(sorted(os.sched_getaffinity(int(entry.name))))
+            if state != "Z" and Path(f"/proc/{pid}/comm").read_text().startswith("psb-"):
+                found.add(pid)
         except OSError:
             continue
-    return found
+    return found - set(earlier)
 
 
-def settled(wanted):
+def affinity(pid):
+    try:
+        return sorted(os.sched_getaffinity(pid))
+    except OSError:
+        return None
+
+
+def settled(earlier, wanted):
     """A worker that has just served is held where it did."""
     deadline = time.monotonic() + 5
-    while not (found := helpers()) or any(one != wanted for one in found):
+    while not (found := [affinity(pid) for pid in helpers(earlier)]) or any(one != wanted for one in found):
         if time.monotonic() > deadline:
             return found
         time.sleep(0.05)
@@ -81,12 +86,13 @@ def settled(wanted):
 def test_what_a_sandbox_starts_may_run_wherever_the_host_may():
     before = os.sched_getaffinity(0)
     for allowed in (before, {max(before)}):
+        earlier = helpers()
         os.sched_setaffinity(0, allowed)
         try:
             with psbcapi.Sandbox(pool_size=2) as sandbox:
                 sandbox.warm(2)
                 assert os.sched_getaffinity(0) == allowed
-                assert settled(sorted(allowed)) == [sorted(allowed)]
+                assert settled(earlier, sorted(allowed)) == [sorted(allowed)]
         finally:
             os.sched_setaffinity(0, before)
 

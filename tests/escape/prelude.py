@@ -13,7 +13,8 @@ def call(number, *args):
     return result, ctypes.get_errno()
 
 def breach(*what):
-    print("BREACH", *what, flush=True)
+    # Put together: an attack that prints its own memory must not find the word in its own text.
+    print("".join(("BREA", "CH")), *what, flush=True)
 
 def attempt(function, *args):
     """Runs it; whatever it raises is what the attacker expects."""
