@@ -243,6 +243,20 @@ def test_prune_waits_for_no_builder(pysandbox, cache):
     assert done.code != 0 and "prune again later" in done.stderr
 
 
+def test_prune_removes_nothing_when_it_cannot_see_all(pysandbox, cache):
+    """An image may be needed by a snapshot that was not looked at."""
+    store(cache).mkdir(mode=0o700)
+    for number in range(257):
+        (store(cache) / f"vm-{number:032x}.snap").write_bytes(b"")
+    (store(cache) / ("fs-" + "0" * 32 + ".img")).write_bytes(b"")
+    done = pysandbox("image", "prune", env=cache)
+    assert done.code != 0 and "nothing was removed" in done.stderr, done
+    assert len(names(cache)) == 258
+    (store(cache) / f"vm-{0:032x}.snap").unlink()
+    assert pysandbox("image", "prune", env=cache).stdout.count("removed") == 257
+    assert names(cache) == []
+
+
 def test_installations_of_one_build_share_an_image(pysandbox, cache, tmp_path):
     assert pysandbox("image", "build", env=cache).code == 0
     build = pathlib.Path(pysandbox.path).resolve().parent

@@ -40,10 +40,41 @@ struct inject *inject_open(const char *path, bool use)
 	return mapped;
 }
 
+/* Two processes that find a new site at the same time both list it: it is then tried twice. */
+static void note(const char *name, void *caller)
+{
+	int count = __atomic_load_n(&shared->site_count, __ATOMIC_ACQUIRE);
+	int i = 0;
+
+	while (i < count && shared->sites[i].caller != caller)
+		i++;
+	if (i == count)
+		i = __atomic_fetch_add(&shared->site_count, 1, __ATOMIC_ACQ_REL);
+	if (i >= INJECT_MAX_SITES)
+		abort();
+	shared->sites[i].caller = caller;
+	for (size_t k = 0; k < sizeof(shared->sites[i].name) - 1 && name[k]; k++)
+		shared->sites[i].name[k] = name[k];
+	(void)__atomic_fetch_add(&shared->sites[i].calls, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_wanted(void *caller)
+{
+	long number = __atomic_fetch_add(&shared->count, 1, __ATOMIC_RELAXED);
+
+	if (!shared->at)
+		return number == shared->target;
+	return caller == shared->at &&
+	       __atomic_fetch_add(&shared->at_calls, 1, __ATOMIC_RELAXED) == shared->nth;
+}
+
 static bool fails_at(const char *name, int error, void *caller)
 {
-	if (!shared->armed || (shared->only[0] && strcmp(shared->only, name) != 0) ||
-	    __atomic_fetch_add(&shared->count, 1, __ATOMIC_RELAXED) != shared->target)
+	if (!shared->armed || (shared->only[0] && strcmp(shared->only, name) != 0))
+		return false;
+	if (shared->noting)
+		note(name, caller);
+	if (!is_wanted(caller))
 		return false;
 	for (size_t i = 0; i < sizeof(shared->fired) - 1 && name[i]; i++)
 		shared->fired[i] = name[i];

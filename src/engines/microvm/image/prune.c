@@ -3,7 +3,8 @@
  * every list of modules. After a build only the most recently used few stay, and nothing that was
  * not used for a month; `image prune` also takes all but the newest snapshot for each interpreter
  * and list of modules. A file-system image goes with its last snapshot. Whoever has one of them
- * open keeps it, and whoever needs it again builds it again.
+ * open keeps it, and whoever needs it again builds it again. What cannot be looked at may need any of
+ * the others: then nothing is removed.
  * Trust boundary: as store.c; only names of our own pattern are touched, in our own directory.
  */
 #include <dirent.h>
@@ -24,6 +25,7 @@
 #include "store.h"
 
 #define MAX_ENTRIES 256u
+#define TOO_MANY "there are more than 256 files of a kind, remove some by hand"
 #define KEEP_IMAGES 4u
 #define KEEP_SNAPSHOTS 16u
 #define UNUSED_S (INT64_C(30) * 24 * 3600)
@@ -58,38 +60,50 @@ static bool is_text(const char *text, size_t room)
 	return memchr(text, '\0', room) != NULL;
 }
 
-static void read_purpose(struct entry *entry, int dir_fd)
+/* False: it could not be read. One with a header that is none of ours needs no image. */
+static bool read_purpose(struct entry *entry, int dir_fd)
 {
 	auto_free struct snapshot_header *header = calloc(1, sizeof(*header));
 	auto_fd fd = openat(dir_fd, entry->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct sha256 hash;
+	ssize_t bytes;
 
-	if (!header || fd < 0 ||
-	    pread(fd, header, sizeof(*header), 0) != (ssize_t)sizeof(*header) ||
-	    header->magic != SNAPSHOT_MAGIC || header->version != SNAPSHOT_VERSION ||
+	if (fd < 0)
+		return errno == ENOENT;
+	bytes = header ? pread(fd, header, sizeof(*header), 0) : -1;
+	if (bytes < 0)
+		return false;
+	if (bytes != (ssize_t)sizeof(*header) || header->magic != SNAPSHOT_MAGIC ||
+	    header->version != SNAPSHOT_VERSION ||
 	    !is_text(header->image_name, sizeof(header->image_name)) ||
 	    !is_text(header->python, sizeof(header->python)) ||
 	    !is_text(header->preload, sizeof(header->preload)))
-		return;
+		return true;
 	memcpy(entry->image, header->image_name, sizeof(entry->image));
 	sha256_init(&hash);
 	sha256_update(&hash, header->python, strlen(header->python) + 1);
 	sha256_update(&hash, header->preload, strlen(header->preload) + 1);
 	sha256_final(&hash, entry->purpose);
+	return true;
 }
 
-static void note(struct entry entries[MAX_ENTRIES], size_t *count, int dir_fd, const char *name)
+static bool note(struct entry entries[MAX_ENTRIES], size_t *count, int dir_fd, const char *name)
 {
 	struct entry *entry = &entries[*count];
 	struct stat st;
 
-	if (*count == MAX_ENTRIES || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode))
-		return;
+	errno = 0;
+	if (*count == MAX_ENTRIES)
+		return false;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	if (!S_ISREG(st.st_mode))
+		return true;
 	memcpy(entry->name, name, strlen(name) + 1);
 	entry->used_s = st.st_mtim.tv_sec;
 	entry->bytes = (uint64_t)st.st_blocks * 512;
 	(*count)++;
+	return true;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -110,22 +124,42 @@ static DIR *open_listing(int dir_fd)
 	return dir;
 }
 
-static bool gather(struct listing *listing, int dir_fd)
+static bool note_any(struct listing *listing, int dir_fd, const char *name)
+{
+	if (matches(name, "vm-", ".snap"))
+		return note(listing->snapshots, &listing->snapshot_count, dir_fd, name);
+	if (matches(name, "fs-", ".img"))
+		return note(listing->images, &listing->image_count, dir_fd, name);
+	return true;
+}
+
+static bool list_names(struct listing *listing, int dir_fd)
 {
 	DIR *dir = open_listing(dir_fd);
 	const struct dirent *entry;
+	bool whole = dir != NULL;
 
-	if (!dir)
-		return false;
-	while ((entry = readdir(dir))) {
-		if (matches(entry->d_name, "vm-", ".snap"))
-			note(listing->snapshots, &listing->snapshot_count, dir_fd, entry->d_name);
-		else if (matches(entry->d_name, "fs-", ".img"))
-			note(listing->images, &listing->image_count, dir_fd, entry->d_name);
+	while (whole) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry) {
+			whole = errno == 0;
+			break;
+		}
+		whole = note_any(listing, dir_fd, entry->d_name);
 	}
-	(void)closedir(dir);
+	if (dir)
+		(void)closedir(dir);
+	return whole;
+}
+
+static bool gather(struct listing *listing, int dir_fd)
+{
+	if (!list_names(listing, dir_fd))
+		return false;
 	for (size_t i = 0; i < listing->snapshot_count; i++)
-		read_purpose(&listing->snapshots[i], dir_fd);
+		if (!read_purpose(&listing->snapshots[i], dir_fd))
+			return false;
 	qsort(listing->snapshots, listing->snapshot_count, sizeof(listing->snapshots[0]),
 	      newest_first);
 	return true;
@@ -185,15 +219,20 @@ static void drop(const struct entry *entries, size_t count, int dir_fd, store_pr
 	}
 }
 
-void store_prune(int dir_fd, bool newest_only, store_progress_fn tell, void *context)
+int store_prune(int dir_fd, bool newest_only, store_progress_fn tell, void *context,
+		struct psb_error *err)
 {
 	auto_free struct listing *listing = calloc(1, sizeof(*listing));
 
 	if (!listing || !gather(listing, dir_fd))
-		return;
+		return psb_fail(
+			err, PSB_E_SYSTEM, errno,
+			"image: the store cannot be looked through: %s; nothing was removed",
+			errno ? strerror(errno) : TOO_MANY);
 	choose(listing, newest_only);
 	drop(listing->snapshots, listing->snapshot_count, dir_fd, tell, context);
 	drop(listing->images, listing->image_count, dir_fd, tell, context);
+	return 0;
 }
 
 void store_remove_unfinished(int dir_fd)
@@ -222,6 +261,5 @@ int store_prune_all(const struct vmm_config *config, store_progress_fn tell, voi
 				"image: one is being built in %.300s; prune again later",
 				config->cache);
 	store_remove_unfinished(fd);
-	store_prune(fd, true, tell, context);
-	return 0;
+	return store_prune(fd, true, tell, context, err);
 }

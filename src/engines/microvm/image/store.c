@@ -251,6 +251,7 @@ static int build(struct builder *builder, void *argument, struct psb_error *err)
 	auto_fd lock_fd = lock(store, LOCK_EX);
 	auto_fd image_fd = -1;
 	auto_fd snapshot_fd = -1;
+	struct psb_error ignored; /* what could not be removed is no failure of this */
 
 	store->builder = builder;
 	if (lock_fd < 0)
@@ -265,7 +266,7 @@ static int build(struct builder *builder, void *argument, struct psb_error *err)
 		return -1;
 	if (build_snapshot(store, err) < 0)
 		return -1;
-	store_prune(store->dir_fd, false, NULL, NULL);
+	(void)store_prune(store->dir_fd, false, NULL, NULL, &ignored);
 	return 0;
 }
 

@@ -36,8 +36,10 @@ int store_directory(const char *path, struct psb_error *err);
 
 /* prune.c, under the store's lock. Removes what has not been used for a month and all but the most
  * recently used few; with `newest_only` also all but the newest for each interpreter and list of
- * modules. `tell` (or NULL) gets one line for each file. */
-void store_prune(int dir_fd, bool newest_only, store_progress_fn tell, void *context);
+ * modules. `tell` (or NULL) gets one line for each file. PSB_E_SYSTEM: nothing was removed, since not all
+ * of it could be looked at. */
+int store_prune(int dir_fd, bool newest_only, store_progress_fn tell, void *context,
+		struct psb_error *err);
 void store_remove_unfinished(int dir_fd);
 #define STORE_UNFINISHED ".new" /* ends the names of files that are being written */
 /* The same with newest_only, for `image prune`. PSB_E_BUSY while an image is being built. */
