@@ -47,18 +47,6 @@ void aside_send_thread(pthread_t thread)
 		(void)pthread_setaffinity_np(thread, sizeof(all), &all);
 }
 
-bool aside_stay(cpu_set_t *before)
-{
-	cpu_set_t only;
-	int here = sched_getcpu();
-
-	if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof(*before), before) < 0)
-		return false;
-	CPU_ZERO(&only);
-	CPU_SET((size_t)here, &only);
-	return sched_setaffinity(0, sizeof(only), &only) == 0;
-}
-
 void aside_roam(const cpu_set_t *before)
 {
 	(void)sched_setaffinity(0, sizeof(*before), before);

@@ -22,11 +22,9 @@ void aside_send_of(const cpu_set_t *all, pid_t child);
 void aside_send_thread(pthread_t thread);
 
 /*
- * To wake an idle processor takes longer than a fork. Between these two what the caller makes begins where
- * the caller is (and has to be let go itself, by aside_roam), and so does the caller when it is woken.
- * False: it could not be done, and there is nothing to undo.
+ * To wake an idle processor takes longer than a fork. After place_stay() what the caller makes begins where
+ * the caller is, and has to be let go itself: by this.
  */
-bool aside_stay(cpu_set_t *before);
 void aside_roam(const cpu_set_t *before);
 
 /* From now on not on this processor: what was made here need not wait for us, nor does it when it wakes us

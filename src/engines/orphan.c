@@ -23,6 +23,7 @@
 
 #include "core/cleanup.h"
 #include "core/error.h"
+#include "core/place.h"
 #include "engines/aside.h"
 
 #define SPAWN_STACK_BYTES (64u << 10)
@@ -32,9 +33,9 @@ struct spawn {
 	char *name;
 	int socket;
 	int error;
-	bool stayed;
-	cpu_set_t processors; /* ours, if we stayed on one; also as text for the program */
-	char processors_text[2 * sizeof(cpu_set_t) + 1];
+	bool stayed; /* on one processor */
+	struct place_stay stay;
+	char processors_text[2 * sizeof(cpu_set_t) + 1]; /* those from before */
 };
 
 /* In the second process: only system calls between here and exec. */
@@ -76,8 +77,8 @@ static void stay(struct spawn *spawn)
 	static const char digits[] = "0123456789abcdef";
 	uint8_t bytes[sizeof(cpu_set_t)];
 
-	spawn->stayed = aside_stay(&spawn->processors);
-	memcpy(bytes, &spawn->processors, sizeof(bytes));
+	spawn->stayed = place_stay(&spawn->stay);
+	memcpy(bytes, &spawn->stay.before, sizeof(bytes));
 	for (size_t i = 0; i < sizeof(bytes); i++) {
 		spawn->processors_text[2 * i] = digits[bytes[i] >> 4];
 		spawn->processors_text[2 * i + 1] = digits[bytes[i] & 15];
@@ -103,7 +104,7 @@ static int spawn_orphan(struct spawn *spawn)
 	while (pid > 0 && waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
 		;
 	if (spawn->stayed)
-		aside_go(&spawn->processors);
+		aside_go(&spawn->stay.before);
 	return -spawn->error;
 }
 

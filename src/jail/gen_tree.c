@@ -65,7 +65,7 @@ bool tree_judge(const struct sock_filter *code, size_t count, struct tree_verdic
 
 struct run {
 	uint32_t first;
-	size_t target; /* its action; the number of actions: what is appended */
+	size_t action; /* its index; SIZE_MAX: what is appended, behind all of them */
 };
 
 struct tree {
@@ -75,7 +75,6 @@ struct tree {
 	size_t action_count;
 	struct sock_filter *code;
 	size_t used; /* comparisons written */
-	bool too_far;
 };
 
 static bool same(const struct tree_verdict *a, const struct tree_verdict *b)
@@ -99,31 +98,28 @@ static bool find_runs(struct tree *tree, const struct tree_verdict *verdicts, ui
 {
 	for (uint32_t number = 0; number < numbers; number++) {
 		const struct tree_verdict *verdict = &verdicts[number];
+		struct run *run;
 
 		if (number > 0 && same(verdict, &verdicts[number - 1]))
 			continue;
 		if (tree->run_count == MAX_RUNS)
 			return false;
-		tree->runs[tree->run_count++] = (struct run){
-			number,
-			verdict->by_arguments ? SIZE_MAX : action_index(tree, verdict->action)};
-	}
-	for (size_t i = 0; i < tree->run_count; i++) {
-		if (tree->runs[i].target == MAX_ACTIONS)
+		run = &tree->runs[tree->run_count++];
+		*run = (struct run){number, SIZE_MAX};
+		if (!verdict->by_arguments)
+			run->action = action_index(tree, verdict->action);
+		if (run->action == MAX_ACTIONS)
 			return false;
-		if (tree->runs[i].target == SIZE_MAX)
-			tree->runs[i].target = tree->action_count;
 	}
 	return true;
 }
 
-/* From behind the comparison at `at` to the return of a run. */
-static uint8_t leap(struct tree *tree, size_t at, const struct run *run)
+/* From behind the comparison at `at` to the return of a run: tree_write() has seen that it fits. */
+static uint8_t leap(const struct tree *tree, size_t at, const struct run *run)
 {
-	size_t distance = HEAD + tree->run_count - 1 + run->target - (at + 1);
+	size_t target = run->action == SIZE_MAX ? tree->action_count : run->action;
 
-	tree->too_far |= distance > MAX_JUMP;
-	return (uint8_t)distance;
+	return (uint8_t)(HEAD + tree->run_count - 1 + target - (at + 1));
 }
 
 /* Comparisons for the runs from `low` on, `count` of them, at least two: one less than runs. */
@@ -169,6 +165,7 @@ size_t tree_write(const struct tree_verdict *verdicts, uint32_t numbers, struct 
 	if (!find_runs(&tree, verdicts, numbers) || tree.run_count < 2)
 		return 0;
 	count = HEAD + tree.run_count - 1 + tree.action_count;
+	/* No jump is longer than the one from the second step to behind it all. */
 	if (count > room || count - HEAD + 2 > MAX_JUMP)
 		return 0;
 	bisect(&tree, 0, tree.run_count);
@@ -176,5 +173,5 @@ size_t tree_write(const struct tree_verdict *verdicts, uint32_t numbers, struct 
 	for (size_t i = 0; i < tree.action_count; i++)
 		code[HEAD + tree.used + i] =
 			(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, tree.actions[i]);
-	return tree.too_far ? 0 : count;
+	return count;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/place.h"
 #include "engines/aside.h"
 #include "keeper/keeper.h"
 
@@ -92,8 +93,7 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 	int liveness[2];
 	int one = 1;
 	int rc = 0;
-	cpu_set_t processors;
-	bool stayed;
+	struct place_stay stay;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
 	    pipe2(output, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ||
@@ -101,7 +101,7 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 		return fail_text(text, errno, "pipe");
 	if (setsockopt(control[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
 		return fail_text(text, errno, "ask for the senders' ids");
-	stayed = aside_stay(&processors); /* we take turns with it until the maps are written */
+	(void)place_stay(&stay); /* we take turns with it until the maps are written */
 	keeper->builder_pid = fork();
 	if (keeper->builder_pid == 0) {
 		const struct cage_pipes pipes = {control[1], output[1], down[0], up[1],
@@ -125,8 +125,7 @@ static int start_builder(struct keeper *keeper, char text[KEEPER_TEXT_BYTES])
 		rc = fail_text(text, errno, "fork the builder");
 	if (rc == 0)
 		rc = sync_with_zygote(keeper, up[0], down[1], text);
-	if (stayed)
-		aside_leave(&processors); /* the zygote will wake us, and has to go on */
+	aside_leave(&keeper->processors); /* the zygote will wake us, and has to go on */
 	(void)close(up[0]);
 	(void)close(down[1]);
 	return rc;

@@ -41,7 +41,7 @@ struct inject *inject_open(const char *path, bool use)
 }
 
 /* Two processes that find a new site at the same time both list it: it is then tried twice. */
-static void note(const char *name, void *caller)
+static void note(void *caller)
 {
 	int count = __atomic_load_n(&shared->site_count, __ATOMIC_ACQUIRE);
 	int i = 0;
@@ -53,8 +53,6 @@ static void note(const char *name, void *caller)
 	if (i >= INJECT_MAX_SITES)
 		abort();
 	shared->sites[i].caller = caller;
-	for (size_t k = 0; k < sizeof(shared->sites[i].name) - 1 && name[k]; k++)
-		shared->sites[i].name[k] = name[k];
 	(void)__atomic_fetch_add(&shared->sites[i].calls, 1, __ATOMIC_RELAXED);
 }
 
@@ -73,7 +71,7 @@ static bool fails_at(const char *name, int error, void *caller)
 	if (!shared->armed || (shared->only[0] && strcmp(shared->only, name) != 0))
 		return false;
 	if (shared->noting)
-		note(name, caller);
+		note(caller);
 	if (!is_wanted(caller))
 		return false;
 	for (size_t i = 0; i < sizeof(shared->fired) - 1 && name[i]; i++)

@@ -10,7 +10,6 @@
 /* Where in the code a wrapped function is called. */
 struct inject_site {
 	void *caller;
-	char name[24];
 	long calls;
 };
 

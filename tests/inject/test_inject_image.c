@@ -138,29 +138,25 @@ static void check_store(int rc, const struct psb_error *err)
 		bad("error %d without a text", rc);
 	if (rc == 0 && count != 2)
 		bad("built, but %d files are in the store", count);
-	inject->armed = false;
 	if (count > 0 && act(PSB_IMAGE_VERIFY, &reason) < 0)
 		bad("what is in the store is not whole: %s", reason.message);
 	built += rc == 0;
 	refused += rc < 0;
 }
 
-/* With the file system's image there, or without. */
-static void build(bool packed, void *at, long nth)
+/* With the file system's image there, or without. `how` says what fails. */
+static int build(bool packed, const struct inject *how, struct psb_error *err)
 {
-	struct psb_error err = {0};
 	int rc;
 
-	remove_store(false);
-	if (!packed) {
-		remove_store(true);
-		(void)mkdir(base, 0700);
-	}
-	*inject = (struct inject){.target = -1, .at = at, .nth = nth};
+	remove_store(!packed);
+	(void)mkdir(base, 0700);
+	*inject = *how;
+	inject->target = -1;
 	inject->armed = true;
-	rc = act(PSB_IMAGE_BUILD, &err);
+	rc = act(PSB_IMAGE_BUILD, err);
 	inject->armed = false;
-	check_store(rc, &err);
+	return rc;
 }
 
 /* The sites of an undisturbed build. */
@@ -168,12 +164,8 @@ static int list_sites(bool packed, struct inject_site sites[INJECT_MAX_SITES])
 {
 	struct psb_error err = {0};
 
-	remove_store(!packed);
-	(void)mkdir(base, 0700);
-	*inject = (struct inject){.target = -1, .noting = true, .armed = true};
-	if (act(PSB_IMAGE_BUILD, &err) < 0)
+	if (build(packed, &(struct inject){.noting = true}, &err) < 0)
 		bad("the build fails by itself: %s", err.message);
-	inject->armed = false;
 	memcpy(sites, inject->sites, sizeof(inject->sites));
 	return inject->site_count;
 }
@@ -186,11 +178,19 @@ static bool is_listed(const struct inject_site *sites, int count, const void *ca
 	return false;
 }
 
+static void try_call(bool packed, void *at, long nth)
+{
+	struct psb_error err = {0};
+	int rc = build(packed, &(struct inject){.at = at, .nth = nth}, &err);
+
+	check_store(rc, &err);
+}
+
 static void try_site(bool packed, const struct inject_site *site)
 {
-	build(packed, site->caller, 0);
+	try_call(packed, site->caller, 0);
 	if (site->calls > 1)
-		build(packed, site->caller, site->calls - 1);
+		try_call(packed, site->caller, site->calls - 1);
 }
 
 /* First what packing alone does, then the rest with the image of the files at hand. */
@@ -207,7 +207,6 @@ static void try_all(long step)
 	for (int i = 0; i < all_count; i++)
 		if (!is_listed(booting, booting_count, all[i].caller) && turn++ % step == 0)
 			try_site(false, &all[i]);
-	inject->armed = false;
 	if (act(PSB_IMAGE_BUILD, &err) < 0)
 		bad("no build after all the failures: %s", err.message);
 	for (int i = 0; i < booting_count; i++)
